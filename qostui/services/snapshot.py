@@ -1,0 +1,98 @@
+"""The last good rows of each profile on disk, so that the console shows useful, dated rows before the first answer.
+
+One JSON file for each view, 0600 in a 0700 directory; no row holds a secret. A file of another version, another
+identity or another shape of rows is ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from ..domain.credential import Credential
+from ..domain.profile import Profile
+from ..domain.request import FtsFile, Request, Totals
+from ..domain.rse import Door, Rse
+from ..domain.rule import Rule
+from ..domain.table import Row
+
+VERSION = 1
+MAX_ROWS = 2000
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Rse, Door, Rule, Request, FtsFile, Totals, Credential)}
+
+
+def identity_digest(profile: Profile) -> str:
+    """A short name of (instance, account, log-in) that changes when any of them does."""
+    parts = (
+        profile.rucio_host,
+        profile.login_host,
+        profile.vo,
+        profile.account,
+        profile.auth,
+        profile.login_name,
+        str(profile.certificate),
+        str(profile.proxy),
+        str(profile.token_file),
+    )
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _encode(value: Any) -> Any:
+    if is_dataclass(value):
+        return {"$": type(value).__name__} | {entry.name: _encode(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, datetime):
+        return {"$t": value.isoformat()}
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_decode(item) for item in value)
+    if isinstance(value, dict):
+        if "$t" in value:
+            return datetime.fromisoformat(value["$t"])
+        kind = _KINDS[value.pop("$")]
+        return kind(**{name: _decode(item) for name, item in value.items()})
+    return value
+
+
+class SnapshotDirectory:
+    """The snapshots of one profile."""
+
+    def __init__(self, state_dir: Path, profile: Profile) -> None:
+        self._directory = state_dir / "last" / f"{profile.name}-{identity_digest(profile)}"
+
+    def load(self, view_id: str) -> tuple[Sequence[Row], datetime] | None:
+        """Rows and when they were good; None when there are none or they cannot be read."""
+        try:
+            kept = json.loads((self._directory / f"{view_id}.json").read_text(encoding="utf-8"))
+            if kept["version"] != VERSION:
+                return None
+            return _decode(kept["rows"]), datetime.fromisoformat(kept["good_at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def save(self, view_id: str, rows: Sequence[Row], good_at: datetime) -> None:
+        """Replace the kept rows in one step; a full disk or a read-only home costs only the next start's first rows."""
+        document = {"version": VERSION, "good_at": good_at.isoformat(), "rows": [_encode(row) for row in rows[:MAX_ROWS]]}
+        with contextlib.suppress(OSError):
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with NamedTemporaryFile("w", dir=self._directory, prefix=f".{view_id}-", delete=False, encoding="utf-8") as file:
+                try:
+                    json.dump(document, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    os.replace(file.name, self._directory / f"{view_id}.json")
+                except OSError:
+                    os.unlink(file.name)
+                    raise

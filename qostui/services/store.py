@@ -1,0 +1,110 @@
+"""The store behind a feed: rows by key, coalesced changes, and a truthful way of forgetting (design section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Lock
+from typing import Generic, TypeVar
+
+from ..domain.table import Row
+from .feeds import Changes
+
+R = TypeVar("R", bound=Row)
+
+
+class Store(Generic[R]):
+    """Rows by key, safe from any thread.
+
+    A full listing is a generation: `begin`, `put`..., then `end` (it was complete: unseen rows go) or `broke` (unseen rows
+    stay, unconfirmed). Outside a generation `put` takes increments, which only add and change. Equal rows cause no change.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._rows: dict[str, R] = {}
+        self._seen: set[str] | None = None
+        self._unconfirmed: set[str] = set()
+        self._upserted: dict[str, R] = {}
+        self._removed: set[str] = set()
+
+    def begin(self) -> None:
+        """A full listing starts."""
+        with self._lock:
+            self._seen = set()
+
+    def put(self, rows: Iterable[R]) -> None:
+        """Rows that the server sent, new or changed or the same."""
+        with self._lock:
+            for row in rows:
+                self._put(row)
+
+    def _put(self, row: R) -> None:
+        key = row.key
+        if self._seen is not None:
+            self._seen.add(key)
+        self._unconfirmed.discard(key)
+        if self._rows.get(key) != row:
+            self._rows[key] = row
+            self._upserted[key] = row
+            self._removed.discard(key)
+
+    def end(self) -> None:
+        """The full listing ended cleanly: what was not in it is gone."""
+        with self._lock:
+            if self._seen is None:
+                return
+            for key in self._rows.keys() - self._seen:
+                self._drop(key)
+            self._unconfirmed.clear()
+            self._seen = None
+
+    def broke(self) -> None:
+        """The full listing broke off: what it did not reach stays, but is not confirmed."""
+        with self._lock:
+            if self._seen is None:
+                return
+            self._unconfirmed |= self._rows.keys() - self._seen
+            self._seen = None
+
+    def remember(self, rows: Iterable[R]) -> None:
+        """Rows of the last run: shown until the first listing says better, and not confirmed."""
+        with self._lock:
+            for row in rows:
+                if row.key not in self._rows:
+                    self._rows[row.key] = row
+                    self._upserted[row.key] = row
+                    self._unconfirmed.add(row.key)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Rows known to be gone."""
+        with self._lock:
+            for key in keys:
+                if key in self._rows:
+                    self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        del self._rows[key]
+        self._upserted.pop(key, None)
+        self._unconfirmed.discard(key)
+        self._removed.add(key)
+
+    def drain(self) -> Changes[R]:
+        """All changes since the last drain; `unconfirmed` is the whole set as it is now."""
+        with self._lock:
+            changes = Changes(self._upserted, frozenset(self._removed), frozenset(self._unconfirmed))
+            self._upserted = {}
+            self._removed = set()
+            return changes
+
+    def rows(self) -> list[R]:
+        """All rows as they are now."""
+        with self._lock:
+            return list(self._rows.values())
+
+    @property
+    def count(self) -> int:
+        return len(self._rows)
+
+    @property
+    def unconfirmed(self) -> int:
+        return len(self._unconfirmed)

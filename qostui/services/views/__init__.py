@@ -1,0 +1,1 @@
+"""The views: what a pane and its headless twin know of one kind of row, as data."""

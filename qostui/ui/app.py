@@ -1,0 +1,74 @@
+"""The way into the console: looks at the terminal before Textual is imported, runs the app, says how it ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import paths
+from . import crash, terminal
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from .console import QostuiApp
+
+
+def run(settings: Settings, profile_name: str | None, read_only: bool = False) -> int:
+    """Run the console and return its exit code; None as profile opens the first-run page.
+
+    Raises UsageProblem where there is no terminal that it could run on.
+    """
+    terminal.check(os.environ)
+    terminal.prepare(os.environ, development=os.environ.get("QOSTUI_DEVELOPMENT") == "1")
+    with crash.CrashHandler(settings.state_dir) as handler:
+        return _run(settings, profile_name, read_only, handler)
+
+
+def _run(settings: Settings, profile_name: str | None, read_only: bool, handler: crash.CrashHandler) -> int:
+    from .. import config
+    from ..domain.profile import Profile
+    from ..services.session import Session, open_session
+    from .console import QostuiApp
+
+    def opened(profile: Profile) -> Session:
+        return open_session(profile, app.settings, read_only=read_only or app.settings.read_only)  # type: ignore[attr-defined,arg-type]
+
+    def reloaded() -> Settings:
+        return config.load()
+
+    app = QostuiApp(settings, profile_name, opened, reload=reloaded, theme_directories=(paths.config_dir() / "themes",))
+
+    def tell(error: BaseException, path: Path | None) -> None:
+        app.call_later(app.say, crash.sentence(error, path), "error")
+
+    handler.tell = tell
+    return serve(app, mouse=settings.mouse)
+
+
+def serve(app: QostuiApp, *, mouse: bool = False) -> int:
+    """Run the app to its end; the exit code."""
+    from .driver import LOST, HardDriver
+
+    app.run(mouse=mouse)
+    if isinstance(app._driver, HardDriver):
+        app._driver.disarm()
+    if app.session is not None:
+        app.session.close()
+    code = app.return_code
+    if code is None:
+        code = crash.EXIT
+        print("qostui: the console ended without saying why", file=sys.stderr)
+    if code == LOST:
+        _forget_terminal()
+    return code
+
+
+def _forget_terminal() -> None:
+    """What is still buffered for a terminal that is gone must not turn the exit code into Python's 120."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and not stream.closed:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

@@ -1,0 +1,394 @@
+"""The console: one screen of tabs over the session of one profile. Knows panes, not what is in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.events import Resize
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from ..domain.errors import Problem, UsageProblem
+from ..domain.profile import Identity
+from ..domain.table import View
+from ..domain.text import clean
+from ..services.feeds import FeedStatus
+from . import clipboard, crash, terminal, themes
+from .driver import HardDriver
+from .ink import forget_inks
+from .palette import Palette
+from .panes import PANES, FeedPane
+from .ports import Open, Reload, SessionPort, SettingsPort
+from .screens.explain import Explain
+from .screens.first_run import FirstRun
+from .screens.help import Help
+from .screens.switch import Switch
+from .widgets.header import Header
+from .widgets.jump import Jump
+from .widgets.key_bar import KeyBar
+from .widgets.tab_bar import Tab, TabBar
+
+DRAIN_EVERY = 0.1
+BACKGROUND_STEP = 2
+"""Without the focus of the terminal only every second drain is done."""
+
+
+class Main(Screen[None], inherit_bindings=False):
+    """The screen of tabs; dialogs over it do not see its keys."""
+
+    # The table is focused by name: the first widget that could take the focus is the hidden filter.
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("colon", "app.jump", "go to", id="app.jump"),
+        Binding("question_mark", "app.help", "help", id="app.help"),
+        Binding("ctrl+t", "app.switch", "switch profile", show=False, id="app.switch"),
+        Binding("ctrl+p", "app.command_palette", "find a command", show=False, id="app.palette"),
+        Binding("tab,right_square_bracket", "app.next_pane(1)", "next pane", show=False, id="app.next-pane"),
+        Binding("shift+tab,left_square_bracket", "app.next_pane(-1)", "pane before", show=False, id="app.pane-before"),
+        Binding("minus", "app.last_pane", "last pane", show=False, id="app.last-pane"),
+        *(
+            Binding(str(number), f"app.pane({number})", f"pane {number}", show=False, id=f"app.pane-{number}")
+            for number in range(1, len(PANES) + 1)
+        ),
+    ]
+
+
+class QostuiApp(App[int], inherit_bindings=False):
+    """The application: header, tabs, the pane that is seen, prompt and footer."""
+
+    CSS = """
+    ContentSwitcher { height: 1fr; }
+    Toast { max-width: 90%; }
+    .-jumping KeyBar { display: none; }
+    """
+    COMMANDS = {Palette}
+    BINDINGS = [Binding("q,ctrl+c,ctrl+q", "end(0)", "quit", id="app.quit")]
+
+    def __init__(
+        self,
+        settings: SettingsPort,
+        profile_name: str | None,
+        open_session: Open,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        reload: Reload | None = None,
+        theme_directories: tuple[Path, ...] = (),
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.session: SessionPort | None = None
+        self.now = now
+        self._first_profile = profile_name
+        self._open_session = open_session
+        self._reload = reload
+        self._environ = environ
+        self._identity: Identity | None = None
+        self._panes: dict[str, FeedPane] = {}
+        self._active: str | None = None
+        self._before: str | None = None
+        self._turn = 0
+        self._loaded = themes.load([themes.shipped(), *theme_directories])
+        self._dress()
+        self.header = Header()
+        self.tabs = TabBar()
+        self.switcher = ContentSwitcher()
+        self.jump = Jump(self.commands)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.VARIABLES
+
+    def get_default_screen(self) -> Screen[Any]:
+        return Main(id="_default")
+
+    def get_driver_class(self) -> type[Driver]:
+        return HardDriver
+
+    def _dress(self) -> None:
+        for theme in self._loaded.themes:
+            self.register_theme(theme)
+        wanted = themes.resolve(self.settings.theme, list(self.available_themes))
+        if terminal.colourless(self._environ) or (self.settings.theme == themes.DEFAULT and terminal.few_colours(self._environ)):
+            wanted = themes.resolve("sixteen", list(self.available_themes)) or "ansi-dark"
+        self.theme = wanted or themes.resolve(themes.DEFAULT, list(self.available_themes)) or "textual-dark"
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        yield self.tabs
+        yield self.switcher
+        yield self.jump
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        if self.settings.keymap:
+            self.set_keymap(dict(self.settings.keymap))
+        for path, reason in self._loaded.failed:
+            self.say(f"theme {path.name}: {reason}", "warning")
+        if themes.resolve(self.settings.theme, list(self.available_themes)) is None:
+            self.say(f"no theme is called {self.settings.theme}; there are {', '.join(sorted(self.own_themes()))}", "warning")
+        self.set_interval(DRAIN_EVERY, self._drain)
+        if self._first_profile is None:
+            self.push_screen(FirstRun(), self._configured)
+        else:
+            self.open_profile(self._first_profile)
+
+    def open_profile(self, name: str) -> None:
+        """Leave the profile that is open, with all it showed, and open this one; waits for nothing."""
+        profile = self.settings.profiles[name]
+        if self.session is not None:
+            self.session.close()
+        self.session = self._open_session(profile)
+        views = {view.id: view for view in self.session.views}
+        active = self._active
+        self._panes = {
+            kind.view_id: kind(views[kind.view_id], self.session.feed(kind.view_id), self.now) for kind in PANES if kind.view_id in views
+        }
+        self._active = self._before = None
+        first = active if active in self._panes else next(iter(self._panes))
+        # A new switcher, since the old panes keep their ids until they are gone. The other panes are mounted when first shown.
+        retired, self.switcher = self.switcher, ContentSwitcher(self._panes[first], initial=first)
+        with self.batch_update():
+            retired.display = False
+            self.mount(self.switcher, after=self.tabs)
+            retired.remove()
+            self.show_pane(first)
+
+    def _configured(self, name: str | None) -> None:
+        """The first-run page wrote a profile, or was left."""
+        if name is None or self._reload is None:
+            self.end(0)
+            return
+        try:
+            self.settings = self._reload()
+        except UsageProblem as problem:
+            self.explain(problem)
+            return
+        self.open_profile(name)
+
+    def end(self, code: int) -> None:
+        """Exit with this code, whatever is still under way."""
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+        self.exit(code, return_code=code)
+        if isinstance(self._driver, HardDriver):
+            self._driver.arm(code)
+
+    def action_end(self, code: int) -> None:
+        self.end(code)
+
+    def repaint_all(self) -> None:
+        """The terminal takes bytes again after some were dropped."""
+        if self._driver is not None:
+            self._driver.write("\x1b[?2026l")
+        self.screen.refresh(repaint=True, layout=True)
+
+    def input_dropped(self, count: int) -> None:
+        """Keys came faster than they could be handled."""
+        self.say(f"{count:,} keys came too fast and were dropped", "warning")
+
+    def _fatal_error(self) -> None:
+        """Textual would print a traceback with all local values: ours goes to a file, without them."""
+        error = self._exception or RuntimeError("unknown")
+        self._return_code = crash.EXIT
+        self._return_value = crash.EXIT
+        path = crash.report(error, self.settings.state_dir, "the screen")
+        self._exit_renderables.clear()
+        self._exit_renderables.append(crash.sentence(error, path))
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: Any) -> None:
+        """Whatever Textual wants to print on a failure goes the same way."""
+        self._fatal_error()
+
+    # --- what is seen ----------------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> FeedPane | None:
+        """The pane that is seen."""
+        return self._panes.get(self._active) if self._active is not None else None
+
+    def show_pane(self, name: str) -> None:
+        """Bring this pane to the front; the others are no longer painted, and polled slowly."""
+        if name not in self._panes or self.session is None:
+            return
+        if name != self._active:
+            self._before, self._active = self._active, name
+        self.session.watch({name})
+        pane = self._panes[name]
+        if not pane.is_attached and name not in {child.id for child in self.switcher.children}:
+            self.switcher.mount(pane)
+        self.switcher.current = name
+        pane.drain()
+        if pane.is_mounted:
+            self._focus_pane()
+        else:
+            pane.call_after_refresh(self._focus_pane)
+        self._show_frame()
+
+    def _focus_pane(self) -> None:
+        if self.pane is not None and len(self.screen_stack) == 1:
+            self.pane.focus_table()
+
+    def _drain(self) -> None:
+        self._turn += 1
+        if not self.app_focus and self._turn % BACKGROUND_STEP:
+            return
+        if (pane := self.pane) is not None and pane.is_mounted:
+            pane.drain()
+        if self._turn % 5 == 0:
+            self._show_frame()
+
+    def _show_frame(self) -> None:
+        """Header and tabs: twice a second, cheap, and written only where they differ."""
+        if self.session is None:
+            self.header.show_identity(None, self.now())
+            return
+        self._identity = self.session.identity()
+        self.header.show_identity(self._identity, self.now())
+        self.tabs.show_tabs([_tab(pane, pane.feed.status) for pane in self._panes.values()], self._active)
+
+    def on_resize(self, _: Resize) -> None:
+        self.call_after_refresh(self._show_frame)
+
+    def say(self, text: str, severity: str = "information") -> None:
+        """A passing message; never read as markup."""
+        self.notify(clean(text), severity=severity, markup=False, timeout=8 if severity != "information" else 3)  # type: ignore[arg-type]  # a plain str
+
+    @on(FeedPane.Explain)
+    def _explain(self, event: FeedPane.Explain) -> None:
+        self.explain(event.problem)
+
+    def explain(self, problem: Problem) -> None:
+        """All of an error, over the console."""
+        self.push_screen(Explain(problem))
+
+    @on(FeedPane.Copied)
+    def _copy(self, event: FeedPane.Copied) -> None:
+        try:
+            text = clipboard.sequence(event.text, tmux=bool(self._environ.get("TMUX")))
+        except ValueError as error:
+            self.say(f"not copied: {error}", "warning")
+            return
+        self._clipboard = event.text
+        if self._driver is not None:
+            self._driver.write(text)
+        self.say(f"copied {event.what}")
+
+    # --- keys ------------------------------------------------------------------------------------------------
+
+    def action_pane(self, number: int) -> None:
+        names = list(self._panes)
+        if number <= len(names):
+            self.show_pane(names[number - 1])
+
+    def action_next_pane(self, step: int) -> None:
+        names = list(self._panes)
+        if self._active in names:
+            self.show_pane(names[(names.index(self._active) + step) % len(names)])
+
+    def action_last_pane(self) -> None:
+        if self._before is not None:
+            self.show_pane(self._before)
+
+    def action_help(self) -> None:
+        self.push_screen(Help(self, self.screen))
+
+    def action_jump(self) -> None:
+        self.screen.add_class("-jumping")
+        self.jump.open()
+
+    def action_switch(self) -> None:
+        current = self._identity.profile if self._identity is not None else None
+        self.push_screen(Switch(self.settings.profiles, current, self.now), self._switched)
+
+    def _switched(self, name: str | None) -> None:
+        if name is not None:
+            self.open_profile(name)
+
+    @on(Jump.Closed)
+    def _jump_closed(self) -> None:
+        self.screen_stack[0].remove_class("-jumping")
+        if self.pane is not None:
+            self.pane.focus_table()
+
+    def own_themes(self) -> list[str]:
+        """Names of the themes that are ours, not Textual's."""
+        return [theme.name for theme in self._loaded.themes]
+
+    def commands(self) -> list[str]:
+        """What `:` knows."""
+        panes = [_word(pane.view) for pane in self._panes.values()]
+        return [
+            *panes,
+            *(f"profile {clean(name)}" for name in self.settings.profiles),
+            "help",
+            "quit",
+            *(f"theme {name}" for name in self.own_themes()),
+        ]
+
+    @on(Jump.Said)
+    def _said(self, event: Jump.Said) -> None:
+        verb, _, rest = event.words.partition(" ")
+        rest = rest.strip()
+        if verb in ("quit", "q"):
+            self.end(0)
+        elif verb in ("help", "?"):
+            self.action_help()
+        elif verb == "profile" and not rest:
+            self.action_switch()
+        elif verb == "profile" and rest in self.settings.profiles:
+            self.open_profile(rest)
+        elif verb == "theme" and (theme := themes.resolve(rest, list(self.available_themes))) is not None:
+            self.use_theme(theme)
+        elif (name := self._pane_called(event.words)) is not None:
+            self.show_pane(name)
+        else:
+            self.say(f"nothing is called {event.words}", "warning")
+
+    def _pane_called(self, word: str) -> str | None:
+        return next(
+            (name for name, pane in self._panes.items() if word.lower() in (name, pane.view.title.lower(), *pane.view.aliases)), None
+        )
+
+    def use_theme(self, name: str) -> None:
+        """Other colours, at once."""
+        forget_inks()
+        self.theme = name
+
+    def offers(self) -> list[tuple[str, str, Callable[[], None]]]:
+        """What the palette offers."""
+        panes = [(f"Go to {pane.view.title}", "pane", partial(self.show_pane, name)) for name, pane in self._panes.items()]
+        profiles = [
+            (f"Profile {name}", f"{clean(profile.account)} at {clean(profile.rucio_host)}", partial(self.open_profile, name))
+            for name, profile in self.settings.profiles.items()
+        ]
+        colours = [(f"Theme {name}", "colours", partial(self.use_theme, name)) for name in self.own_themes()]
+        rest: list[tuple[str, str, Callable[[], None]]] = [
+            ("Help", "all keys of this pane", self.action_help),
+            ("Quit", "leave the console", partial(self.end, 0)),
+        ]
+        return [*panes, *profiles, *colours, *rest]
+
+
+def _word(view: View[Any]) -> str:
+    return view.title.lower()
+
+
+def _tab(pane: FeedPane, status: FeedStatus) -> Tab:
+    signs = {"failed": ("✖", "error bold"), "paused": ("‖", "warning bold"), "waiting": ("…", "muted")}
+    sign, style = signs.get(status.state, ("", ""))
+    if status.problem is not None:
+        sign, style = signs["failed"]
+    return Tab(pane.view.id, pane.view.title, status.count if status.state != "waiting" or status.count else None, sign, style)

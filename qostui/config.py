@@ -1,0 +1,272 @@
+"""Settings: TOML below $XDG_CONFIG_HOME/qostui, `$QOSTUI_*` overrides, profiles. Wrong keys are named with file and line."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from . import paths
+from .domain.errors import UsageProblem
+from .domain.profile import AUTH_METHODS, Profile, origin
+
+PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+COLOR = re.compile(r"#[0-9A-Fa-f]{6}|[A-Za-z_]{1,40}|")
+_PATH_KEYS = ("password_file", "certificate", "key", "proxy", "token_file", "ca", "ca_path")
+_NEEDS = {
+    "userpass": (("password_file", "password_keyring"),),
+    "x509": (("certificate",), ("key",)),
+    "x509_proxy": (("proxy",),),
+    "oidc": (("token_file",),),
+}
+ENV_PROFILE = "env"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be configured; the fields up to `profiles` are the top-level keys of the file."""
+
+    default_profile: str | None = None
+    theme: str = "qostui"
+    mouse: bool = False
+    read_only: bool = False
+    """Change nothing on any profile."""
+    max_ok_rules: int = 2000
+    """OK rules that the rules feed reads; all rules in other states are always read."""
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    """Binding id -> key, from the table [keys]."""
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    file: Path | None = None
+    """Where this was read from; None: there is no configuration file."""
+    state_dir: Path = field(default_factory=paths.state_dir)
+    runtime_dir: Path = field(default_factory=paths.runtime_dir)
+
+    def profile(self, name: str | None = None) -> Profile:
+        """The profile called `name`, else the default one; raises UsageProblem with a hint."""
+        wanted = name or self.default_profile
+        if wanted is None:
+            if ENV_PROFILE in self.profiles:
+                return self.profiles[ENV_PROFILE]
+            if len(self.profiles) == 1:
+                return next(iter(self.profiles.values()))
+            if not self.profiles:
+                raise UsageProblem(
+                    "nothing is configured: there is no profile and no RUCIO_* variable",
+                    step=f"run `make demo` for a lake of your own, or write {paths.config_file()}",
+                )
+            raise UsageProblem("which profile?", step=f"--profile one of: {', '.join(self.profiles)}")
+        if wanted not in self.profiles:
+            near = get_close_matches(wanted, list(self.profiles), 1)
+            step = f"did you mean {near[0]}?" if near else f"profiles: {', '.join(self.profiles) or 'none'}"
+            raise UsageProblem(f"no profile is called {wanted!r}", step=step)
+        return self.profiles[wanted]
+
+
+_handed: list[Profile] = []
+
+
+def hand_over(profile: Profile | None) -> None:
+    """Join this profile as `env` from now on: its variables are gone from the process after the first look."""
+    _handed[:] = [] if profile is None else [profile]
+
+
+def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from the file (none is fine), then `$QOSTUI_*`; what was handed over is profile `env`. Raises UsageProblem."""
+    file = path if path is not None else paths.config_file(env)
+    settings = _read(file, explicit=path is not None or bool(env.get("QOSTUI_CONFIG")))
+    if _handed:
+        settings = replace(settings, profiles={**settings.profiles, ENV_PROFILE: _handed[0]})
+    return replace(_override(settings, env), state_dir=paths.state_dir(env), runtime_dir=paths.runtime_dir(env))
+
+
+def _read(file: Path, *, explicit: bool) -> Settings:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if explicit:
+            raise UsageProblem(f"{file}: there is no such file", step="write it, or leave out $QOSTUI_CONFIG") from None
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UsageProblem(f"{file}: cannot be read: {reason}", step="mend the file or its permissions") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        line = where[1] if where else str(text.count("\n") + 1)
+        reason = re.sub(r" \(at .*\)", "", str(error))
+        raise UsageProblem(f"{file}:{line}: not valid TOML: {reason}", step="mend that line") from error
+    return _Reader(file, text).settings(document)
+
+
+class _Reader:
+    """Checks one document and makes settings of it."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self._file = file
+        self._lines = text.splitlines()
+
+    def settings(self, document: dict[str, Any]) -> Settings:
+        simple = {"default_profile": str, "theme": str, "mouse": bool, "read_only": bool, "max_ok_rules": int}
+        self._known(document, (*simple, "keys", "profiles"), ())
+        values = {key: self._typed(document, key, kind, ()) for key, kind in simple.items() if key in document}
+        if values.get("max_ok_rules", 1) < 0:
+            raise self._wrong("max_ok_rules", (), "max_ok_rules is below 0", "0 shows no OK rules, 2000 is the default")
+        keys = self._typed(document, "keys", dict, ())
+        for name in keys or {}:
+            self._typed(keys, name, str, ("keys",))
+        tables = self._typed(document, "profiles", dict, ()) or {}
+        profiles = {name: self._profile(name, self._typed(tables, name, dict, ("profiles",))) for name in tables}
+        settings = Settings(**values, keymap=keys or {}, profiles=profiles, file=self._file)
+        if settings.default_profile is not None and settings.default_profile not in (*profiles, ENV_PROFILE):
+            near = get_close_matches(settings.default_profile, list(profiles), 1)
+            step = f"did you mean {near[0]}?" if near else f"profiles: {', '.join(profiles) or 'none'}"
+            raise self._wrong("default_profile", (), f"no profile is called {settings.default_profile!r}", step)
+        return settings
+
+    def _profile(self, name: str, table: dict[str, Any]) -> Profile:
+        where = ("profiles", name)
+        if not PROFILE_NAME.fullmatch(name):
+            raise self._wrong("", where, f"{name!r} cannot be the name of a profile", "use letters, digits, _ . and -")
+        self._known(table, Profile.keys(), where)
+        values: dict[str, Any] = {}
+        for key in table:
+            value = self._typed(table, key, bool if key == "read_only" else str, where)
+            values[key] = self._path(value) if key in _PATH_KEYS else value
+        for key in ("rucio_host", "account", "auth"):
+            if not values.get(key):
+                raise self._wrong("", where, f"profile {name} has no {key}", f"add a line: {key} = ...")
+        if values["auth"] not in AUTH_METHODS:
+            near = get_close_matches(values["auth"], AUTH_METHODS, 1)
+            step = f"did you mean {near[0]}?" if near else f"one of: {', '.join(AUTH_METHODS)}"
+            raise self._wrong("auth", where, f"auth {values['auth']!r} is not known", step)
+        for key in ("rucio_host", "auth_host", "fts"):
+            try:
+                origin(values.get(key) or "https://none")
+            except ValueError as error:
+                raise self._wrong(key, where, f"{key}: {error}", "write it like https://rucio.example.org:443") from error
+        for choice in _NEEDS[values["auth"]]:
+            if not any(values.get(key) for key in choice):
+                raise self._wrong("auth", where, f"auth {values['auth']} needs {' or '.join(choice)}", f"add a line: {choice[0]} = ...")
+        if not COLOR.fullmatch(values.get("color", "")):
+            raise self._wrong("color", where, f"{values['color']!r} is not a colour", "write a colour's name or #rrggbb")
+        return Profile(name=name, **values)
+
+    def _path(self, value: str) -> Path:
+        expanded = Path(value).expanduser()
+        return expanded if expanded.is_absolute() else self._file.parent / expanded
+
+    def _known(self, table: dict[str, Any], known: tuple[str, ...], where: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                near = get_close_matches(key, known, 1, 0.5)
+                step = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+                raise self._wrong(key, where, f"unknown key {key!r}", step)
+
+    def _typed(self, table: dict[str, Any], key: str, kind: type, where: tuple[str, ...]) -> Any:
+        value = table.get(key)
+        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+            word = {str: "a text in quotes", bool: "true or false", int: "a whole number", dict: "a table"}[kind]
+            raise self._wrong(key, where, f"{key} must be {word}", f"it is {value!r} now")
+        return value
+
+    def _wrong(self, key: str, where: tuple[str, ...], summary: str, step: str) -> UsageProblem:
+        return UsageProblem(f"{self._file}:{self._line(key, where)}: {summary}", step=step)
+
+    def _line(self, key: str, where: tuple[str, ...]) -> int:
+        """Line of a key in its table, as far as a plain look at the text tells; the table's own line when key is ""."""
+        header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(_key_pattern(part) for part in where) + r"\s*\]") if where else None
+        entry = re.compile(r"\s*" + _key_pattern(key) + r"\s*[=.]|\s*\[\s*" + _key_pattern(key) + r"\s*[\].]") if key else None
+        inside, table_line = header is None, 1
+        for number, line in enumerate(self._lines, 1):
+            if header is not None and header.match(line):
+                inside, table_line = True, number
+                if entry is None:
+                    return number
+                continue
+            if inside and entry is not None and entry.match(line):
+                return number
+            if header is not None and inside and line.lstrip().startswith("["):
+                inside = False
+        return table_line
+
+
+def _key_pattern(key: str) -> str:
+    return f"[\"']?{re.escape(key)}[\"']?"
+
+
+def _flag(value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("write 1 or 0")
+
+
+_OVERRIDES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "QOSTUI_PROFILE": ("default_profile", str),
+    "QOSTUI_THEME": ("theme", str),
+    "QOSTUI_MOUSE": ("mouse", _flag),
+    "QOSTUI_READ_ONLY": ("read_only", _flag),
+    "QOSTUI_MAX_OK_RULES": ("max_ok_rules", int),
+}
+
+
+def _override(settings: Settings, env: Mapping[str, str]) -> Settings:
+    changes: dict[str, Any] = {}
+    for variable, (key, convert) in _OVERRIDES.items():
+        if variable in env and env[variable] != "":
+            try:
+                changes[key] = convert(env[variable])
+            except ValueError as error:
+                raise UsageProblem(f"${variable} is {env[variable]!r}", step=str(error)) from error
+    return replace(settings, **changes)
+
+
+def write_profiles(
+    path: Path,
+    profiles: Mapping[str, Any],
+    *,
+    default_profile: str | None = None,
+    replacing: tuple[str, ...] = (),
+) -> None:
+    """Add or replace profiles in the file at `path`, keeping everything else, comments included.
+
+    `replacing` names profiles to drop first. Written in one step, mode 0600; the result is checked before. Raises UsageProblem.
+    """
+    import tomlkit
+
+    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+    tables = document.setdefault("profiles", tomlkit.table(is_super_table=True))
+    for name in replacing:
+        tables.pop(name, None)
+    for name, values in profiles.items():
+        table = tomlkit.table()
+        for key, value in values.items():
+            if value is not None:
+                table[key] = value if isinstance(value, bool) else str(value)
+        tables[name] = table
+    if default_profile is not None:
+        document["default_profile"] = default_profile
+    text = tomlkit.dumps(document)
+    _Reader(path, text).settings(tomllib.loads(text))
+    _replace(path, text)
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise

@@ -1,0 +1,39 @@
+"""Fixtures of the whole suite. What a test needs and does not find is a failure, never a skip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from tests import lakes
+
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")  # a busy machine decides no test
+
+
+@pytest.fixture(scope="session")
+def lake() -> Iterator[lakes.Lake]:
+    """A real lake of the suite's own, up for the whole run."""
+    with lakes.lake_like(lakes.installed()) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lake_python() -> str:
+    """The interpreter of the lake's environment, for checks of what runs inside."""
+    python = str(lakes.installed().python)
+    os.environ["QOSTUI_LAKE_PYTHON"] = python
+    return python
+
+
+@pytest.fixture(autouse=True)
+def private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the places of the person who runs it."""
+    places = tmp_path_factory.mktemp("places")
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"):
+        place = places / name.lower()
+        place.mkdir(mode=0o700)
+        monkeypatch.setenv(name, str(place))

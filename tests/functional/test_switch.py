@@ -1,0 +1,133 @@
+"""Another profile: at once, and with nothing carried over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qostui import config
+from qostui.ui.screens.first_run import FirstRun
+from qostui.ui.screens.switch import Switch
+
+from . import fakes
+from .conftest import Opened
+
+
+async def test_ctrl_t_shows_where_each_profile_leads(console: Opened) -> None:
+    async with console() as seen:
+        await seen.press("ctrl+t")
+        assert isinstance(seen.app.screen, Switch)
+        for text in ("lake-alice", "alice", "token", "rucio.escape.example:443", "certificate", "read-only"):
+            assert text in seen.screen
+        await seen.press("escape")
+        assert len(seen.sessions) == 1
+
+
+async def test_switching_replaces_everything(console: Opened) -> None:
+    async with console(pane="2") as seen:
+        await seen.press("down", "space", "enter", "/", *"fair", "enter")
+        old_session, old_pane = seen.session, seen.pane
+        await seen.press("ctrl+t", "down", "enter")
+        await seen.settle()
+        assert old_session.closed
+        assert len(seen.sessions) == 2
+        assert seen.session.profile.name == "lake-alice"
+        assert "lake-alice" in seen.screen.splitlines()[0]
+        assert "alice at localhost" in seen.screen.splitlines()[0]
+        assert seen.pane is not old_pane
+        assert seen.pane.view_id == "rules", "the same kind of pane is open"
+        assert seen.pane.filter == ""
+        assert seen.table.model.marks == set()
+        assert not seen.pane.detail_open
+        assert seen.table.cursor_key == seen.keys[0]
+        assert seen.table.has_focus
+        old_session.feed("rules").put(fakes.a_rule("old:late", "STUCK", locks_stuck_cnt=9999))
+        await seen.settle()
+        assert "old:late" not in seen.screen, "what comes late from the old one is not shown"
+
+
+async def test_switching_back_and_forth_many_times_keeps_one_session(console: Opened) -> None:
+    async with console() as seen:
+        for name in ("lake-alice", "lake-reader", "production", "lake-ops"):
+            await seen.press(":", *f"profile {name}", "enter")
+            await seen.settle()
+            assert seen.session.profile.name == name
+        assert [session.closed for session in seen.sessions] == [True, True, True, True, False]
+        assert len(seen.app.query("FeedPane")) == 1, "the panes of the others are gone"
+
+
+async def test_a_read_only_profile_says_so(console: Opened) -> None:
+    async with console(profile="lake-reader") as seen:
+        assert "read-only" in seen.screen.splitlines()[0]
+
+
+async def test_jump_goes_to_panes_completes_and_quits(console: Opened) -> None:
+    async with console() as seen:
+        await seen.press(":", *"tra", "tab")
+        assert seen.app.jump.input.value == "transfers"
+        await seen.press("enter")
+        assert seen.pane.view_id == "requests"
+        await seen.press(":", *"creds", "enter")
+        assert seen.pane.view_id == "credentials", "aliases work too"
+        await seen.press(":", *"ru", "enter")
+        assert seen.pane.view_id == "rules", "a beginning is enough"
+        await seen.press(":", *"nonsense", "enter")
+        assert "nothing is called nonsense" in seen.screen
+        assert seen.table.has_focus
+        await seen.press(":", "escape")
+        assert seen.table.has_focus
+        await seen.press(":", *"theme light", "enter")
+        assert seen.app.theme == "qostui-light"
+        await seen.press(":", *"quit", "enter")
+        assert seen.app.return_code == 0
+        assert seen.session.closed
+
+
+async def test_the_palette_finds_profiles_and_panes(console: Opened) -> None:
+    async with console() as seen:
+        await seen.press("ctrl+p")
+        await seen.press(*"go to cred")
+        await seen.pilot.pause(0.6)
+        await seen.press("enter")
+        await seen.pilot.pause(0.3)
+        await seen.settle()
+        assert seen.pane.view_id == "credentials"
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_quitting_is_clean(console: Opened, key: str) -> None:
+    async with console() as seen:
+        await seen.press(key)
+        assert seen.app.return_code == 0
+        assert seen.session.closed
+
+
+async def test_first_run_asks_and_writes_the_file(console: Opened, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    proxy = tmp_path / "x509up"
+    async with console(profile=None, settings=fakes.FakeSettings({})) as seen:
+        assert "make demo" in seen.screen
+        page = seen.app.screen
+        assert isinstance(page, FirstRun)
+        page._file = file
+        seen.app._reload = lambda: config.load(file)
+        await seen.press("ctrl+s")
+        assert "✖" in seen.screen
+        assert not file.exists()
+        await seen.press(*"escape", "down", *"https://rucio.test:443", "down", "down", *"ops", "down", *"x509_prox", "ctrl+s")
+        assert "is not known" in seen.screen
+        await seen.press("y", "down", *str(proxy), "ctrl+s")
+        await seen.settle()
+        await seen.settle()
+        profile = config.load(file).profiles["escape"]
+        assert (profile.rucio_host, profile.account, profile.auth, profile.proxy) == ("https://rucio.test:443", "ops", "x509_proxy", proxy)
+        assert file.stat().st_mode & 0o077 == 0
+        assert seen.session.profile.name == "escape"
+        assert "escape" in seen.screen.splitlines()[0]
+
+
+async def test_leaving_the_first_run_page_ends_the_console(console: Opened) -> None:
+    async with console(profile=None, settings=fakes.FakeSettings({})) as seen:
+        await seen.press("escape")
+        assert seen.app.return_code == 0

@@ -13,6 +13,10 @@ from gunicorn.app.base import BaseApplication
 
 from .state import LISTEN_FD, State
 
+_GRACE_S = 3
+_WORKER_GRACE_S = 1
+"""Seconds that calls under way have left after SIGTERM: until the arbiter kills the worker, and until it closes by itself."""
+
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _SHORT_NAMES = {
@@ -66,7 +70,7 @@ def serve(
         "workers": 1,
         "threads": threads,
         "timeout": 300,
-        "graceful_timeout": 2,
+        "graceful_timeout": _GRACE_S,
         "keepalive": 15,
         "certfile": str(state.host_cert),
         "keyfile": str(state.host_key),
@@ -79,8 +83,15 @@ def serve(
         settings["ca_certs"] = str(state.ca)
         settings["cert_reqs"] = ssl.CERT_OPTIONAL
         settings["ssl_context"] = _grid_context(state)
-    if after_fork is not None:
-        settings["post_worker_init"] = lambda _worker: after_fork()
+
+    def begin(worker: Any) -> None:
+        # The arbiter kills a worker when the grace is over, and the worker waits for its clients just as long: whoever
+        # lost that race was killed before it could close. So the worker, and only it, is to be done earlier.
+        worker.cfg.set("graceful_timeout", _WORKER_GRACE_S)
+        if after_fork is not None:
+            after_fork()
+
+    settings["post_worker_init"] = begin
     gc.collect()
     gc.freeze()  # the worker is forked from here: what the collector does not touch stays shared
     _Server(app, settings).run()

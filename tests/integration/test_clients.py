@@ -62,8 +62,15 @@ class Shell:
             timeout=TIME_LIMIT_S,
             check=False,
         )
-        assert (done.returncode != 0) is fails, f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        failed = done.returncode != 0 and not aborted_while_unloading(done)
+        assert failed is fails, f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr if fails else done.stdout
+
+
+def aborted_while_unloading(done: subprocess.CompletedProcess[str]) -> bool:
+    """gfal2's GridFTP plug-in frees something twice when it is unloaded, after all is done: seen in 2 of 120 runs of
+    Debian 12's gfal-ls. What was done and printed is right, and is what the tests look at."""
+    return done.returncode == -signal.SIGABRT and done.stderr.strip() == "free(): invalid pointer"
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import contextlib
 import re
 import ssl
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import requests
 import urllib3.exceptions as lib3
@@ -16,6 +18,7 @@ from ..domain.errors import (
     CredentialProblem,
     DeniedProblem,
     NotFoundProblem,
+    OverloadProblem,
     Problem,
     ServerProblem,
     UsageProblem,
@@ -45,6 +48,8 @@ _REFUSED = (
 )
 _SECRET = re.compile(r"(eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?i:x-rucio-(?:auth-token|password)['\": ]+)\S+|\b\S+-[0-9a-f]{32}\b)")
 MAX_DETAIL = 2000
+OVERLOADED = (429, 502, 503, 504)
+"""Answers of a server, or of the proxy before it, that has too much to do."""
 
 
 def safe_detail(text: object) -> str:
@@ -228,6 +233,31 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes, host: str,
         detail=safe_detail(body[:400].decode("utf-8", "replace")),
         step="the server's log says more",
     )
+
+
+def overloaded(status: int, headers: Mapping[str, str], host: str, what: str = "Rucio") -> OverloadProblem:
+    """The Problem of a server that has too much to do."""
+    wait = retry_after(headers, datetime.now(UTC))
+    asked = f", and asks to wait {wait:.0f} s" if wait else ""
+    return OverloadProblem(
+        f"{what} at {host} answers HTTP {status}{asked}",
+        step="the server is overloaded or restarting; the console asks more rarely and goes on trying",
+        retry_after=wait,
+        # A gateway's 502 or 504 may be about one heavy listing; a server that counts calls or names a time means us.
+        everywhere=status == 429 or wait is not None,
+    )
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds of a `Retry-After` header, a number or a date (RFC 9110 section 10.2.3); None without one that can be read."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdigit():
+        return float(said[:9])
+    try:
+        at = parsedate_to_datetime(said)
+    except ValueError:
+        return None
+    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
 
 
 @contextlib.contextmanager

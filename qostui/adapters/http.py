@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -18,12 +20,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..domain.errors import ServerProblem
 from ..domain.profile import host_text, origin
-from .errors import translated
+from .errors import OVERLOADED, overloaded, translated
 
 CONNECT_S, READ_S = 6.0, 30.0
 """Limits of each call: for the connection, and for each wait for more bytes."""
 MAX_REDIRECTS = 5
 USER_AGENT = "qostui"
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class OriginSession(requests.Session):
@@ -44,8 +47,9 @@ class OriginSession(requests.Session):
         """The server's clock minus ours, from the last `Date` header."""
         self.token_expires: datetime | None = None
         """`X-Rucio-Auth-Token-Expires` of the last log-in."""
-        self.mount("https://", _AbortableAdapter(self._sockets))
-        self.mount("http://", _AbortableAdapter(self._sockets))
+        self._ended = False
+        self.mount("https://", _AbortableAdapter(self._connected))
+        self.mount("http://", _AbortableAdapter(self._connected))
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """As requests.Session.request, within the origin and the limits."""
@@ -57,6 +61,10 @@ class OriginSession(requests.Session):
             with translated(target, self._what):
                 response = super().request(method, target, *args, **kwargs)
             self._note(response)
+            if response.status_code in OVERLOADED:
+                # Here, since rucio-clients would take some of them for a refused log-in and wait and repeat others.
+                response.close()
+                raise overloaded(response.status_code, response.headers, host_text(target), self._what)
             if not response.is_redirect:
                 return response
             following = urljoin(target, response.headers["location"])
@@ -77,10 +85,23 @@ class OriginSession(requests.Session):
                 tzinfo=UTC
             )
 
+    def _connected(self, connection: socket.socket) -> None:
+        self._sockets.add(connection)
+        if self._ended:
+            # Cancelled while it was being connected: the server must not hear a call that nobody waits for.
+            self.abort()
+
+    def end(self) -> None:
+        """Break off whatever is under way, and let nothing begin any more; safe from any thread."""
+        self._ended = True
+        self.abort()
+
     def abort(self) -> None:
         """Break off whatever a thread reads from this session just now; safe from any thread."""
         for each in list(self._sockets):
             with contextlib.suppress(OSError):
+                # Closing it then resets it: a server whose buffers are full would else go on sending for a minute.
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
                 # socket.socket's own method: that of SSLSocket would take the TLS state away under the reader.
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
 
@@ -102,23 +123,23 @@ def _named(address: str) -> str:
 class _AbortableAdapter(HTTPAdapter):
     """Knows the sockets in use, since closing a response does not wake a thread that waits in recv."""
 
-    def __init__(self, sockets: WeakSet[socket.socket]) -> None:
-        self._known = sockets
+    def __init__(self, connected: Callable[[socket.socket], None]) -> None:
+        self._tell = connected
         super().__init__(pool_connections=2, pool_maxsize=2, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        known = self._known
+        tell = self._tell
 
         class Plain(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                known.add(self.sock)
+                tell(self.sock)
 
         class Secure(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                known.add(self.sock)
+                tell(self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..domain.errors import ConnectionProblem, CredentialProblem, NotFoundProblem, Problem
+from ..domain.errors import ConnectionProblem, CredentialProblem, NotFoundProblem, OverloadProblem, Problem
 from ..domain.rse import Door, Rse
 from ..services.feeds import Cancel
 from .rucio import Connection, moment, number, quoted
@@ -74,6 +74,8 @@ class RseSource:
         except NotFoundProblem:
             incomplete = "went away while it was read"
         except Problem as problem:
+            if isinstance(problem, OverloadProblem) and problem.everywhere:
+                raise
             # One RSE that the server chokes on must not hide the others.
             incomplete = problem.summary
         source = "storage" if "storage" in usage else "rucio" if "rucio" in usage else ""

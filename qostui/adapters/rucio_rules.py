@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from sys import intern
 from typing import Any
 
 from ..domain import states
+from ..domain.construct import quick
 from ..domain.rule import Rule
 from ..services.feeds import Cancel
-from .rucio import Connection, batches, moment, number, rucio_date, text
+from .rucio import Connection, batches, counts, moment, number, optional_words, rucio_date, sentences, text, words
 
-BATCH = 250
+FIRST, BATCH = 1, 250
+"""Rows of the first and of the later batches of a listing."""
 OVERLAP = timedelta(seconds=5)
 
 
@@ -27,13 +29,14 @@ class RuleSource:
 
     def full(self, cancel: Cancel) -> Iterator[Sequence[Rule]]:
         """All rules not OK, then OK ones up to the limit, then what changed meanwhile; raises Problem."""
-        began = datetime.now(UTC) + self._connection.offset
+        began = datetime.now(UTC)
         for kind in states.RULE.values():
             if kind.word != "OK":
                 yield from self._listing(cancel, state=kind.letter)
         yield from self._ok(cancel)
-        # A rule that changed its state between two of the streams is in neither.
-        yield from self._listing(cancel, updated_after=rucio_date(began - OVERLAP))
+        # A rule that changed its state between two of the streams is in neither. How far the server's clock is from ours
+        # is known by now; before the first answer it was not.
+        yield from self._listing(cancel, updated_after=rucio_date(began + self._connection.offset - OVERLAP))
 
     def since(self, moment: datetime, cancel: Cancel) -> Iterator[Sequence[Rule]]:
         """Rules changed since then; raises Problem."""
@@ -44,47 +47,62 @@ class RuleSource:
         if left == 0:
             self.note = "OK rules are not read (max_ok_rules = 0)"
             return
-        for batch in self._listing(cancel, state="O"):
-            if len(batch) > left:
-                self.note = f"only {self._max_ok} of the OK rules (max_ok_rules)"
-                yield batch[:left]
-                return
-            left -= len(batch)
-            yield batch
+        with closing(self._listing(cancel, state="O")) as listing:
+            for batch in listing:
+                if len(batch) > left:
+                    self.note = f"only {self._max_ok} of the OK rules (max_ok_rules)"
+                    if left:
+                        yield batch[:left]
+                    return
+                left -= len(batch)
+                yield batch
         self.note = ""
 
-    def _listing(self, cancel: Cancel, **filters: str) -> Iterator[Sequence[Rule]]:
-        return batches((rule(each) for each in self._connection.stream("rules/", cancel, **filters)), BATCH)
+    def _listing(self, cancel: Cancel, **filters: str) -> Generator[Sequence[Rule], None, None]:
+        return batches((rule(each) for each in self._connection.stream("rules/", cancel, **filters)), BATCH, FIRST)
 
 
 def rule(document: dict[str, Any]) -> Rule:
     """A rule from Rucio's JSON; missing or odd fields are tolerated."""
-    get = document.get
-    return Rule(
-        id=str(get("id")),
-        scope=intern(str(get("scope"))),
-        name=str(get("name")),
-        did_type=intern(str(get("did_type") or "")),
-        account=intern(str(get("account"))),
-        state=intern(str(get("state"))),
-        rse_expression=intern(str(get("rse_expression") or "")),
-        copies=number(get("copies")) or 0,
-        locks_ok_cnt=number(get("locks_ok_cnt")) or 0,
-        locks_replicating_cnt=number(get("locks_replicating_cnt")) or 0,
-        locks_stuck_cnt=number(get("locks_stuck_cnt")) or 0,
-        error=text(get("error")),
-        bytes=number(get("bytes")),
-        activity=text(get("activity")),
-        priority=number(get("priority")),
-        comments=text(get("comments")),
-        source_replica_expression=text(get("source_replica_expression")),
-        grouping=text(get("grouping")),
-        locked=bool(get("locked")),
-        purge_replicas=bool(get("purge_replicas")),
-        created_at=moment(get("created_at")),
-        updated_at=moment(get("updated_at")),
-        expires_at=moment(get("expires_at")),
-        stuck_at=moment(get("stuck_at")),
-        child_rule_id=text(get("child_rule_id")),
-        subscription_id=text(get("subscription_id")),
+    try:
+        return _rule(document.get)
+    except TypeError:
+        # A list or an object where a plain value belongs.
+        return _rule({name: str(value) if isinstance(value, dict | list) else value for name, value in document.items()}.get)
+
+
+_new = quick(Rule)
+
+
+def _rule(get: Callable[[str], Any]) -> Rule:
+    name, created, updated = get("name"), get("created_at"), get("updated_at")
+    made = moment(created)
+    return _new(  # in the order of Rule's fields: by name would take three times as long
+        str(get("id")),
+        words[get("scope")],
+        name if type(name) is str else str(name),
+        words[get("did_type")],
+        words[get("account")],
+        words[get("state")],
+        words[get("rse_expression")],
+        counts[get("copies")],
+        counts[get("locks_ok_cnt")],
+        counts[get("locks_replicating_cnt")],
+        counts[get("locks_stuck_cnt")],
+        sentences[get("error")],
+        number(get("bytes")),
+        None,  # length: Rucio's listing does not say how many files the DID has
+        optional_words[get("activity")],
+        number(get("priority")),
+        sentences[get("comments")],
+        optional_words[get("source_replica_expression")],
+        optional_words[get("grouping")],
+        bool(get("locked")),
+        bool(get("purge_replicas")),
+        made,
+        made if updated == created else moment(updated),
+        moment(get("expires_at")),
+        moment(get("stuck_at")),
+        text(get("child_rule_id")),
+        optional_words[get("subscription_id")],
     )

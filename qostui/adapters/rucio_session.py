@@ -221,10 +221,8 @@ def _profile_client(client: type[Any]) -> type[Any]:
             return None, os.path.join(directory, "unused"), os.path.join(directory, self._box.name), directory
 
         def _back_off(self, retry_number: int, reason: str) -> None:
-            raise ServerProblem(
-                f"Rucio at {host_text(self._profile.rucio_host)}: {reason}",
-                step="the server is overloaded or restarting; the console goes on trying",
-            )
+            # The session raises before it comes to this; should it not, waiting and asking again is still the feed's affair.
+            raise ServerProblem(f"Rucio at {host_text(self._profile.rucio_host)}: {reason}", step="the console goes on trying")
 
         def _BaseClient__read_token(self) -> bool:
             if self._profile.auth == "oidc":

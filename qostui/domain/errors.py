@@ -7,6 +7,7 @@
     ├── CredentialProblem    refused, expired or missing credential     exit 4
     ├── DeniedProblem        logged in, but not allowed                 exit 1
     ├── ServerProblem        the server failed or talks nonsense        exit 1
+    │   └── OverloadProblem  it has too much to do                      exit 1
     └── NotFoundProblem      what was asked for does not exist          exit 1
 
 Adapters raise them, services decide on them, the UI shows them. No third-party exception passes an adapter.
@@ -73,6 +74,21 @@ class ServerProblem(Problem):
 
     category = "server"
     retry = True
+
+
+class OverloadProblem(ServerProblem):
+    """The server has too much to do: HTTP 429, 502, 503 or 504 (RFC 6585 section 4, RFC 9110 section 15.6).
+
+    `retry_after` is how many seconds it asks for, None when it does not say; `everywhere` says that it means all calls,
+    and not the one that it could not answer.
+    """
+
+    def __init__(
+        self, summary: str, *, detail: str = "", step: str = "", retry_after: float | None = None, everywhere: bool = False
+    ) -> None:
+        super().__init__(summary, detail=detail, step=step)
+        self.retry_after = retry_after
+        self.everywhere = everywhere
 
 
 class NotFoundProblem(Problem):

@@ -29,7 +29,10 @@ class Cancel(Protocol):
 
 
 class Source(Protocol[R_co]):
-    """Where a feed gets rows: blocking calls, run in a lane, batches of at most 500 immutable rows."""
+    """Where a feed gets rows: blocking calls, run in a lane, batches of at most 500 immutable rows.
+
+    Nothing is asked of a server before the first batch is. An iterator that is closed or dropped ends its call at once.
+    """
 
     def full(self, cancel: Cancel) -> Iterator[Sequence[R_co]]:
         """A complete listing; ends normally only if it was complete. Raises Problem."""
@@ -64,6 +67,10 @@ class FeedPort(Protocol, Generic[R]):
     @property
     def status(self) -> FeedStatus: ...
 
+    @property
+    def has_news(self) -> bool:
+        """There is something to drain."""
+
     def drain(self) -> Changes[R]:
         """All changes since the last drain, coalesced by key."""
 
@@ -78,4 +85,4 @@ class Changes(Generic[R]):
     upserted: dict[str, R]
     removed: frozenset[str]
     unconfirmed: frozenset[str]
-    """Keys that are shown but not confirmed by the last listing."""
+    """Keys that are shown but not confirmed by the last listing; the same object as long as they are the same."""

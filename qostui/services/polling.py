@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from typing import Generic, TypeVar, cast
 
-from ..domain.errors import Problem, ServerProblem
+from ..domain.errors import OverloadProblem, Problem, ServerProblem
 from ..domain.table import Row
 from .feeds import Cancel, Cancelled, Changes, FeedStatus, Source
 from .lanes import Lanes, too_many_hang
+from .pace import Pace, Truce, backoff, interval, sweep_period
 from .ports import Clock, Snapshots
 from .store import Store
 
@@ -23,25 +23,16 @@ OVERLAP = timedelta(seconds=5)
 """Increments reach this far back, since a server commits rows some time after it stamped them."""
 YIELD_S = 0.002
 """Pause between batches, so that the screen keeps its share of the interpreter."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often a feed asks, in seconds."""
-
-    interval: float = 5.0
-    slow_factor: float = 6.0
-    """Not watched: this many times slower."""
-    sweep_min: float = 12.0
-    sweep_max: float = 300.0
-    sweep_share: float = 0.08
-    """Full listings may take this share of the time between two of them: a small instance is swept often."""
-    time_limit: float = 120.0
-    backoff_first: float = 2.0
-    backoff_max: float = 60.0
-    backoff_hopeless: float = 20.0
-    """Least wait after a problem that waiting does not mend (refused, denied)."""
-    save_every: float = 60.0
+CHOICE_S = 0.2
+"""A feed that is started waits at most so long to be told whether it is watched."""
+OTHERS_AFTER_S = 10.0
+"""The feeds that nobody watches leave the server and the interpreter to the first listing of the one that is watched: at most
+so long."""
+FIRST_LOOK_S = 0.1
+TAKEN_S = 0.5
+"""Rows of the last run are given at most so long to reach the screen before the source is asked: libraries that are loaded
+for that would hold the interpreter while the first picture is painted."""
+PAINTED_S = 0.03
 
 
 class SystemClock:
@@ -70,6 +61,8 @@ class Feed(Generic[R]):
         server_now: Callable[[], datetime] | None = None,
         note: Callable[[], str] = lambda: "",
         snapshots: Snapshots | None = None,
+        truce: Truce | None = None,
+        first: Event | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.name = name
@@ -80,12 +73,17 @@ class Feed(Generic[R]):
         self._server_now = server_now or self._clock.now
         self._note = note
         self._snapshots = snapshots
+        self._truce = truce or Truce(self._clock)
+        self._first = first or Event()
+        """Set when a watched feed of the same profile has asked once; shared by those that wait for it."""
         self._jitter = jitter
         self._store: Store[R] = Store()
         self._condition = Condition()
         self._stopped = False
         self._asked = False
         self._watched = True
+        self._told_watched = False
+        self._taken = False
         self._failures = 0
         self._loading = False
         self._paused = False
@@ -96,6 +94,9 @@ class Feed(Generic[R]):
         self._known_to: datetime | None = None
         self._full_at: float | None = None
         self._full_took = 0.0
+        self._took = 0.0
+        self._has_increments: bool | None = None
+        self._backoff = 0.0
         self._saved_at: float | None = None
 
     # What a pane sees
@@ -111,6 +112,9 @@ class Feed(Generic[R]):
             state = "live"
         else:
             state = "loading" if self._loading else "waiting"
+        note = self._note()
+        if self._problem is None and self._truce.left:
+            note = "; ".join(filter(None, (f"waits {self._truce.left:.0f} s: the server asks for fewer calls", note)))
         return FeedStatus(
             state,
             self._store.count,
@@ -120,12 +124,22 @@ class Feed(Generic[R]):
             self._problem,
             self._next_try,
             self._last_run_at if self._good_at is None else None,
-            self._note(),
+            note,
         )
+
+    @property
+    def has_news(self) -> bool:
+        """There is something to drain."""
+        return self._store.has_news
 
     def drain(self) -> Changes[R]:
         """All changes since the last drain."""
-        return self._store.drain()
+        changes = self._store.drain()
+        if not self._taken and changes.upserted:
+            with self._condition:
+                self._taken = True
+                self._condition.notify_all()
+        return changes
 
     def rows(self) -> list[R]:
         """All rows as they are now."""
@@ -141,7 +155,8 @@ class Feed(Generic[R]):
     def watch(self, watched: bool) -> None:
         """Full rate when watched, slow otherwise."""
         with self._condition:
-            changed, self._watched = watched != self._watched, watched
+            changed = watched != self._watched or not self._told_watched
+            self._watched, self._told_watched = watched, True
             if changed:
                 self._condition.notify_all()
 
@@ -158,33 +173,52 @@ class Feed(Generic[R]):
             self._condition.notify_all()
 
     def _live(self) -> None:
-        self.recall()
+        self._until(lambda: self._told_watched, CHOICE_S)
+        deadline = self._clock.monotonic() + OTHERS_AFTER_S
+        while not (self._watched or self._asked or self._stopped or self._first.is_set()) and self._clock.monotonic() < deadline:
+            self._until(lambda: self._watched, FIRST_LOOK_S)
+        if self.recall() and self._watched:
+            self._until(lambda: self._taken, TAKEN_S)
+            self._until(lambda: False, PAINTED_S)
         while not self._stopped and not self._lanes.closed:
             began = self._clock.monotonic()
             self.poll()
+            if self._watched:
+                self._first.set()
             self._wait(began)
+
+    def _until(self, condition: Callable[[], bool], at_most: float) -> None:
+        """Wait until `condition` holds, the feed is stopped or is to ask at once."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopped or self._asked or condition(), at_most)
 
     def _wait(self, began: float) -> None:
         with self._condition:
             while not self._stopped and not self._asked:
-                left = began + self.delay() - self._clock.monotonic()
+                left = self.left(began)
                 if left <= 0:
                     break
                 self._condition.wait(left)
             self._asked = False
 
-    def recall(self) -> None:
-        """Show the rows of the last run, if some are kept."""
+    def recall(self) -> bool:
+        """Show the rows of the last run; False when none are kept."""
         kept = self._snapshots.load(self.name) if self._snapshots is not None else None
         if kept is not None and self._good_at is None:
             rows, self._last_run_at = kept
             self._store.remember(cast("Sequence[R]", rows))
+            return bool(rows)
+        return False
 
     def delay(self) -> float:
         """Seconds from the start of one poll to the next."""
         if self._failures:
             return self._backoff
-        return self._pace.interval * (1.0 if self._watched else self._pace.slow_factor)
+        return interval(self._took, self._watched, self._pace)
+
+    def left(self, began: float) -> float:
+        """Seconds until the next poll, when the last one began then; 0 or less when it is time."""
+        return max(began + self.delay() - self._clock.monotonic(), self._truce.left)
 
     def poll(self) -> None:
         """Ask once, in a lane; never raises."""
@@ -214,25 +248,37 @@ class Feed(Generic[R]):
 
     def ask(self, cancel: Cancel) -> None:
         """One listing into the store: an increment where that is enough, else a full one. Raises Problem, Cancelled."""
-        moment, began = self._server_now(), self._clock.monotonic()
-        increment = None
-        if not self._sweep_is_due(began) and self._known_to is not None:
+        now, began = self._clock.now(), self._clock.monotonic()
+        increment, due = None, self._sweep_is_due(began)
+        if self._known_to is not None and not (due and self._has_increments):
             increment = self._source.since(self._known_to - OVERLAP, cancel)
-        if increment is not None:
+            self._has_increments = increment is not None
+        if increment is not None and not due:
             for batch in increment:
                 self._take(batch, cancel)
+            self._took = self._clock.monotonic() - began
         else:
-            self._store.begin()
-            streaming = None  # from the first batch on: logging in is not what a listing costs the server
+            self._sweep(began, cancel)
+        # Only an answer tells how far the server's clock is from ours.
+        self._succeed(now + (self._server_now() - self._clock.now()))
+
+    def _sweep(self, began: float, cancel: Cancel) -> None:
+        counts_from = None if self._known_to is None else began  # logging in the first time is not what a listing costs
+        self._full_at = began
+        self._store.begin()
+        try:
             for batch in self._source.full(cancel):
-                streaming = streaming or self._clock.monotonic()
+                counts_from = counts_from or self._clock.monotonic()
                 self._take(batch, cancel)
             if not cancel.wanted:
                 raise Cancelled
             self._store.end()
+        finally:
+            # One that breaks off counts too: increments go on while the next one is not due.
             ended = self._clock.monotonic()
-            self._full_at, self._full_took = began, ended - (streaming or ended)
-        self._succeed(moment)
+            self._full_took = min(ended - (counts_from or ended), self._pace.time_limit)
+            if self._has_increments is False:
+                self._took = self._full_took
 
     def _take(self, batch: Sequence[R], cancel: Cancel) -> None:
         if not cancel.wanted:
@@ -241,10 +287,7 @@ class Feed(Generic[R]):
         time.sleep(YIELD_S)
 
     def _sweep_is_due(self, now: float) -> bool:
-        if self._full_at is None or self._failures:
-            return True
-        period = min(max(self._full_took / self._pace.sweep_share, self._pace.sweep_min), self._pace.sweep_max)
-        return now - self._full_at >= period
+        return self._full_at is None or now - self._full_at >= sweep_period(self._full_took, self._pace)
 
     def _succeed(self, moment: datetime) -> None:
         self._known_to = moment
@@ -257,11 +300,8 @@ class Feed(Generic[R]):
 
     def _fail(self, problem: Problem) -> None:
         self._failures += 1
-        wait = min(self._pace.backoff_first * 2 ** min(self._failures - 1, 10), self._pace.backoff_max)
-        if not problem.retry:
-            wait = max(wait, self._pace.backoff_hopeless)
-        self._backoff = wait * (0.75 + 0.5 * self._jitter())
+        self._backoff = backoff(self._failures, problem, self._pace, self._jitter())
+        if isinstance(problem, OverloadProblem) and problem.everywhere:
+            self._truce.keep(self._backoff)
         self._problem = problem
         self._next_try = self._clock.now() + timedelta(seconds=self._backoff)
-
-    _backoff = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from threading import Event
 from typing import Any
 
 from ..domain.credential import Credential
@@ -12,7 +13,8 @@ from ..domain.table import View
 from ..domain.text import SafeText, clean
 from .feeds import FeedPort
 from .lanes import Lanes
-from .polling import Feed, Pace
+from .pace import Pace, Truce
+from .polling import Feed, SystemClock
 from .ports import Backend, Connect, Preferences, Snapshots
 from .snapshot import SnapshotDirectory
 from .views import credentials, requests, rses, rules
@@ -52,6 +54,8 @@ class Session:
         self.read_only = read_only or profile.read_only
         self._backend = backend
         self._lanes = Lanes()
+        truce = Truce(SystemClock())
+        self._first = Event()
         self._feeds: dict[str, Feed[Any]] = {
             each.id: Feed(
                 each.id,
@@ -61,6 +65,9 @@ class Session:
                 server_now=backend.server_now,
                 note=partial(backend.note, each.id),
                 snapshots=snapshots,
+                # Credentials are files of ours; what runs out is told whatever the server asks for, and at once.
+                truce=None if each.id == "credentials" else truce,
+                first=None if each.id == "credentials" else self._first,
             )
             for each in VIEWS
         }
@@ -81,6 +88,8 @@ class Session:
         for name, feed in self._feeds.items():
             # The header shows what runs out next, whatever pane is open; reading local files costs nothing.
             feed.watch(name in view_ids or name == "credentials")
+        if view_ids == {"credentials"}:
+            self._first.set()
 
     def refresh(self) -> None:
         """Poll all feeds now."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -40,6 +41,8 @@ class FakeRucio:
     asked: list[Asked] = field(default_factory=list)
     refused_logins: int = 0
     """So many log-ins are refused first; -1: all."""
+    ahead: timedelta = timedelta()
+    """How far its clock is ahead of ours."""
     good_tokens: set[str] = field(default_factory=lambda: {TOKEN})
 
     @property
@@ -116,6 +119,48 @@ def hangs(seconds: float) -> Callable[[Reply], None]:
         time.sleep(seconds)
 
     return answer
+
+
+class Endless:
+    """A stream of rows without an end; knows when the client has hung up."""
+
+    def __init__(self, state: str = "STUCK") -> None:
+        self.state = state
+        self.hung_up = threading.Event()
+
+    def __call__(self, reply: Reply) -> None:
+        """Rows until nobody takes them; other states have none."""
+        letter = reply.asked.query.get("state", "")
+        if letter != self.state[:1]:
+            reply.stream([])
+            return
+        reply.start()
+        number = 0
+        try:
+            while True:
+                reply.chunk(json.dumps(rule_json(f"{number:032x}", self.state)).encode() + b"\n")
+                number += 1
+        except OSError:
+            self.hung_up.set()
+
+
+def one_by_one(more: threading.Event, rows: int = 1) -> Callable[[Reply], None]:
+    """So many rows, then nothing until `more` is set, then one more."""
+
+    def answer(reply: Reply) -> None:
+        reply.start()
+        for number in range(rows):
+            reply.chunk(json.dumps(rule_json(f"{number:032x}")).encode() + b"\n")
+        more.wait(20)
+        reply.chunk(json.dumps(rule_json("f" * 32)).encode() + b"\n")
+        reply.chunk(b"")
+
+    return answer
+
+
+def busy(status: int, **headers: str) -> Callable[[Reply], None]:
+    """Too much to do."""
+    return lambda reply: reply.send(status, b"<html>too much to do", "text/html", **headers)
 
 
 def redirects(target: str) -> Callable[[Reply], None]:
@@ -228,6 +273,9 @@ def running(fake: FakeRucio | None = None, wrap: Callable[[Any], Any] | None = N
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + memory.ahead.total_seconds())
 
         def log_message(self, *arguments: object) -> None:
             """Nothing is printed."""

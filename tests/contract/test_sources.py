@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from qostui.domain.errors import CertificateProblem, ConnectionProblem, CredentialProblem, DeniedProblem, Problem, ServerProblem
+from qostui.domain.errors import (
+    CertificateProblem,
+    ConnectionProblem,
+    CredentialProblem,
+    DeniedProblem,
+    OverloadProblem,
+    Problem,
+    ServerProblem,
+)
 from qostui.domain.profile import Profile
 from qostui.domain.text import SafeText
 from qostui.services.feeds import Cancelled
@@ -110,7 +118,8 @@ def collect(server: Server, view_id: str) -> tuple[list[Any], Problem]:
     [
         (fake_rucio.cut_after(300), ConnectionProblem, "broke off"),
         (fake_rucio.fails(500), ServerProblem, "HTTP 500"),
-        (fake_rucio.fails(503), ServerProblem, "503"),
+        (fake_rucio.fails(503), OverloadProblem, "503"),
+        (fake_rucio.fails(429), OverloadProblem, "429"),
         (fake_rucio.fails(200, b"<!doctype html><html>Welcome to the hotel wifi"), ServerProblem, "an HTML page instead of Rucio's JSON"),
         (fake_rucio.fails(200, b"not json\n", fake_rucio.STREAM), ServerProblem, "instead of Rucio's JSON"),
         (fake_rucio.fails(200, b"[1, 2]\n", fake_rucio.STREAM), ServerProblem, "instead of Rucio's JSON"),

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from qostui.domain.errors import ConnectionProblem, DeniedProblem
-from qostui.services.feeds import Cancel
+from qostui.domain.errors import ConnectionProblem, DeniedProblem, OverloadProblem
+from qostui.services.feeds import Cancel, Cancelled
 from qostui.services.lanes import Lanes
-from qostui.services.polling import Feed, Pace
+from qostui.services.pace import Pace, Truce
+from qostui.services.polling import Feed
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,12 @@ class HandSource:
     def since(self, moment: datetime, cancel: Cancel) -> Iterator[Sequence[Thing]] | None:
         if self.changed is None:
             return None
+        return self._increment(moment, self.changed)
+
+    def _increment(self, moment: datetime, changed: list[Thing]) -> Iterator[Sequence[Thing]]:
         self.asked.append("since")
         self.moments.append(moment)
-        return iter([self.changed])
+        yield changed
 
 
 def feed_of(source: Any, clock: HandClock, **more: Any) -> Feed[Thing]:
@@ -132,6 +136,83 @@ def test_a_fault_of_our_own_is_told_without_its_text() -> None:
     assert problem is not None
     assert "ValueError" in problem.summary
     assert "s3cret" not in f"{problem.summary}{problem.detail}{problem.step}"
+
+
+def test_a_listing_that_is_cancelled_in_the_middle_removes_nothing() -> None:
+    source = HandSource(Thing("a"), Thing("b"), Thing("c"))
+    feed = feed_of(source, HandClock())
+    feed.poll()
+    source.fail = Cancelled()
+    feed.refresh()
+    feed.poll()
+    assert (feed.status.count, feed.status.unconfirmed) == (3, 2)
+    assert feed.drain().removed == frozenset()
+
+
+def test_while_full_listings_break_off_increments_go_on() -> None:
+    clock, source = HandClock(), HandSource(Thing("a"), Thing("b"))
+    source.changed = [Thing("b", 1)]
+    feed = feed_of(source, clock)
+    feed.poll()
+    source.fail, clock.seconds = ConnectionProblem("the answer broke off"), 20.0
+    feed.poll()
+    assert feed.status.state == "failed"
+    clock.seconds = 22.0
+    feed.poll()
+    assert source.asked == ["full", "full", "since"]
+    # Nothing is lost: the increment reaches back to the last poll that ended well, and what the listing missed is marked.
+    assert source.moments == [datetime(2026, 11, 22, 11, 59, 55, tzinfo=UTC)]
+    assert (feed.status.state, feed.status.count) == ("live", 2)
+    assert feed.drain().upserted["b"] == Thing("b", 1)
+
+
+class Slow(HandSource):
+    """Each call takes its time."""
+
+    def __init__(self, clock: HandClock, seconds: float, *rows: Thing) -> None:
+        super().__init__(*rows)
+        self.clock, self.seconds = clock, seconds
+
+    def full(self, cancel: Cancel) -> Iterator[Sequence[Thing]]:
+        yield from super().full(cancel)
+        self.clock.seconds += self.seconds
+
+    def _increment(self, moment: datetime, changed: list[Thing]) -> Iterator[Sequence[Thing]]:
+        yield from super()._increment(moment, changed)
+        self.clock.seconds += self.seconds
+
+
+def test_a_source_that_answers_slowly_is_polled_more_rarely() -> None:
+    clock = HandClock()
+    source = Slow(clock, 3.0, Thing("a"))
+    feed = feed_of(source, clock, pace=Pace(interval=2.0))
+    feed.poll()
+    assert feed.delay() == 2.0  # increments may be quicker
+    feed.poll()
+    assert source.asked == ["full", "full"]
+    assert feed.delay() == 12.0
+    source.changed, source.seconds = [], 0.1
+    feed.poll()
+    assert source.asked == ["full", "full", "since"]
+    assert feed.delay() == 2.0
+
+
+def test_a_server_that_asks_for_fewer_calls_is_left_alone_by_all_feeds_of_its_profile() -> None:
+    clock = HandClock()
+    truce, source, other = Truce(clock), HandSource(Thing("a")), HandSource(Thing("x"))
+    asked, bystander = feed_of(source, clock, truce=truce), feed_of(other, clock, truce=truce)
+    bystander.poll()
+    source.fail = OverloadProblem("HTTP 502")
+    asked.poll()
+    assert bystander.left(0.0) == Pace().interval  # its own trouble
+    source.fail = OverloadProblem("HTTP 429", retry_after=40.0, everywhere=True)
+    asked.poll()
+    assert bystander.left(0.0) == 45.0
+    assert bystander.status.state == "live"
+    assert bystander.status.note == "waits 45 s: the server asks for fewer calls"
+    clock.seconds = 46.0
+    assert bystander.left(0.0) <= 0.0
+    assert bystander.status.note == ""
 
 
 def test_unwatched_feeds_ask_more_slowly() -> None:

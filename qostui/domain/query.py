@@ -31,25 +31,54 @@ MAX_LENGTH = 500
 
 
 @dataclass(frozen=True)
+class Term:
+    """One part of a filter as it was typed, and its test."""
+
+    head: str
+    """`state:`, `size>`, or "" for a text anywhere."""
+    text: str
+    test: Test
+    growing: bool
+    """More letters at its end can only make it match fewer rows."""
+
+    def narrows(self, before: Term) -> bool:
+        """What passes this passed `before` too."""
+        if self.text == before.text:
+            return True
+        return self.head == before.head and self.growing and before.growing and self.text.startswith(before.text)
+
+
+@dataclass(frozen=True)
 class Filter:
-    """A parsed filter; all of its tests must hold."""
+    """A parsed filter; all of its terms must hold."""
 
     text: str
-    tests: tuple[Test, ...] = ()
+    terms: tuple[Term, ...] = ()
 
     def matches(self, row: Row, now: datetime) -> bool:
         """Whether the row is to be shown; `now` (UTC) is what ages are measured from."""
-        return all(test(row, now) for test in self.tests)
+        return all(term.test(row, now) for term in self.terms)
 
     def __bool__(self) -> bool:
-        return bool(self.tests)
+        return bool(self.terms)
+
+    @property
+    def may_tell_time(self) -> bool:
+        """A column is named or compared: it may be an age, so that rows come and go without being changed."""
+        return any(term.head for term in self.terms)
+
+    def narrows(self, before: Filter) -> bool:
+        """Every row that passes this one passed `before` too, as far as their texts tell: then only those need a look."""
+        if not before.terms or len(self.terms) < len(before.terms):
+            return False
+        return all(new.narrows(old) for new, old in zip(self.terms, before.terms, strict=False))
 
 
 def parse(text: str, view: View[Any]) -> Filter:
     """The filter that `text` means for the rows of `view`; raises UsageProblem with the nearest known column."""
     if len(text) > MAX_LENGTH:
         raise UsageProblem(f"the filter is longer than {MAX_LENGTH} characters", step="shorten it")
-    tests: list[Test] = []
+    terms: list[Term] = []
     position = 0
     while position < len(text):
         if text[position].isspace():
@@ -59,10 +88,12 @@ def parse(text: str, view: View[Any]) -> Filter:
         if match is None or match.end() == position:
             raise UsageProblem(f"cannot read the filter from {text[position:]!r}", step="close the quotes, or put the text in /.../")
         position = match.end()
-        test = _test(match["head"] or "", match["value"], view)
+        head, value = match["head"] or "", match["value"]
+        test = _test(head, value, view)
         if test is not None:
-            tests.append(_inverse(test) if match["not"] else test)
-    return Filter(text, tuple(tests))
+            growing = not match["not"] and head[-1:] in ("", ":") and value.isprintable() and not set('",/') & set(value)
+            terms.append(Term(head, match[0], _inverse(test) if match["not"] else test, growing))
+    return Filter(text, tuple(terms))
 
 
 def _inverse(test: Test) -> Test:

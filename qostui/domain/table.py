@@ -44,6 +44,20 @@ class Column(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """What a person changed in the columns of one view: by id, which are hidden or always shown, and widths in cells."""
+
+    hidden: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
+    """Shown although the terminal is too narrow for their priority."""
+    widths: tuple[tuple[str, int], ...] = ()
+
+    def width(self, column: Column[Any]) -> int | None:
+        """The width of a column: the chosen one, else its own; None takes what is left over."""
+        return dict(self.widths).get(column.id, column.width)
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """One labelled line of a detail view; a section title when `value` is None."""
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from ..domain.credential import Credential
@@ -23,6 +21,7 @@ from ..domain.request import FtsFile, Request, Totals
 from ..domain.rse import Door, Rse
 from ..domain.rule import Rule
 from ..domain.table import Row
+from . import files
 
 VERSION = 1
 MAX_ROWS = 2000
@@ -86,13 +85,4 @@ class SnapshotDirectory:
         """Replace the kept rows in one step; a full disk or a read-only home costs only the next start's first rows."""
         document = {"version": VERSION, "good_at": good_at.isoformat(), "rows": [_encode(row) for row in rows[:MAX_ROWS]]}
         with contextlib.suppress(OSError):
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with NamedTemporaryFile("w", dir=self._directory, prefix=f".{view_id}-", delete=False, encoding="utf-8") as file:
-                try:
-                    json.dump(document, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    os.replace(file.name, self._directory / f"{view_id}.json")
-                except OSError:
-                    os.unlink(file.name)
-                    raise
+            files.replace(self._directory / f"{view_id}.json", json.dumps(document))

@@ -24,6 +24,8 @@ class Store(Generic[R]):
         self._rows: dict[str, R] = {}
         self._seen: set[str] | None = None
         self._unconfirmed: set[str] = set()
+        self._unconfirmed_copy: frozenset[str] | None = frozenset()
+        """The set as it was last handed out; None when it has changed since."""
         self._upserted: dict[str, R] = {}
         self._removed: set[str] = set()
 
@@ -42,7 +44,7 @@ class Store(Generic[R]):
         key = row.key
         if self._seen is not None:
             self._seen.add(key)
-        self._unconfirmed.discard(key)
+        self._confirm(key)
         if self._rows.get(key) != row:
             self._rows[key] = row
             self._upserted[key] = row
@@ -56,6 +58,7 @@ class Store(Generic[R]):
             for key in self._rows.keys() - self._seen:
                 self._drop(key)
             self._unconfirmed.clear()
+            self._unconfirmed_copy = None
             self._seen = None
 
     def broke(self) -> None:
@@ -64,6 +67,7 @@ class Store(Generic[R]):
             if self._seen is None:
                 return
             self._unconfirmed |= self._rows.keys() - self._seen
+            self._unconfirmed_copy = None
             self._seen = None
 
     def remember(self, rows: Iterable[R]) -> None:
@@ -74,6 +78,7 @@ class Store(Generic[R]):
                     self._rows[row.key] = row
                     self._upserted[row.key] = row
                     self._unconfirmed.add(row.key)
+                    self._unconfirmed_copy = None
 
     def remove(self, keys: Iterable[str]) -> None:
         """Rows known to be gone."""
@@ -85,16 +90,28 @@ class Store(Generic[R]):
     def _drop(self, key: str) -> None:
         del self._rows[key]
         self._upserted.pop(key, None)
-        self._unconfirmed.discard(key)
+        self._confirm(key)
         self._removed.add(key)
 
+    def _confirm(self, key: str) -> None:
+        if key in self._unconfirmed:
+            self._unconfirmed.remove(key)
+            self._unconfirmed_copy = None
+
     def drain(self) -> Changes[R]:
-        """All changes since the last drain; `unconfirmed` is the whole set as it is now."""
+        """All changes since the last drain; `unconfirmed` is the whole set as it is now, the same object while it is the same."""
         with self._lock:
-            changes = Changes(self._upserted, frozenset(self._removed), frozenset(self._unconfirmed))
+            if self._unconfirmed_copy is None:
+                self._unconfirmed_copy = frozenset(self._unconfirmed)
+            changes = Changes(self._upserted, frozenset(self._removed), self._unconfirmed_copy)
             self._upserted = {}
             self._removed = set()
             return changes
+
+    @property
+    def has_news(self) -> bool:
+        """There is something to drain; costs nothing, and may be late by one look."""
+        return bool(self._upserted or self._removed or self._unconfirmed_copy is None)
 
     def rows(self) -> list[R]:
         """All rows as they are now."""

@@ -102,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"qostui {__version__}")
     parser.add_argument("--profile", "-p", metavar="P", help="the profile to use (see: qostui profile list)")
     parser.add_argument("--read-only", action="store_true", help="change nothing outside, whatever is asked")
+    parser.add_argument(
+        "--ssh",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="write less to the terminal, for slow lines; over SSH that is so by itself, and --no-ssh turns it off",
+    )
     parser.add_argument("--once", action="store_true", help="print the panes as tables and exit")
     parser.set_defaults(run=_console)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
@@ -120,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="the configuration file").add_subparsers(
         metavar="ACTION", required=True, parser_class=_Parser
     )
-    config.add_parser("check", help="say what is wrong with it").set_defaults(run=_config_check)
+    config.add_parser("check", help="say what is wrong with it and with the keymap").set_defaults(run=_config_check)
     config.add_parser("path", help="say where it is").set_defaults(run=_config_path)
     commands.add_parser("lake", help="the embedded data lake: install, up, down, status, reset, env")
     return parser
@@ -180,7 +186,7 @@ def _console(options: argparse.Namespace) -> int:
     session.wire(backend.connect)
     from .ui.app import run
 
-    return run(settings, name, options.read_only or settings.read_only)
+    return run(settings, name, options.read_only or settings.read_only, ssh=options.ssh)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -224,6 +230,10 @@ def _profiles(options: argparse.Namespace) -> int:
 
 def _config_check(options: argparse.Namespace) -> int:
     settings = _settings()
+    for fault in settings.key_faults:
+        _say(UsageProblem(fault))
+    if settings.key_faults:
+        return UsageProblem.exit_code
     if settings.file is None:
         raise UsageProblem("there is no configuration file", step=f"write {_path()}, or run `make demo`")
     print(f"{settings.file}: ok, {len(settings.profiles)} profile{'' if len(settings.profiles) == 1 else 's'}")

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from . import paths
+from .domain import keys
 from .domain.errors import UsageProblem
 from .domain.profile import AUTH_METHODS, Profile, origin
+from .services import files
 
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 COLOR = re.compile(r"#[0-9A-Fa-f]{6}|[A-Za-z_]{1,40}|")
@@ -34,13 +35,19 @@ class Settings:
 
     default_profile: str | None = None
     theme: str = "qostui"
+    theme_over_ssh: str = ""
+    """The theme on a slow line; "" is `theme`. `sixteen` writes half the bytes."""
+    ssh: bool | None = None
+    """The line is slow: write less (see ui/terminal.py); None: when `$SSH_CONNECTION` or `$SSH_TTY` says so."""
     mouse: bool = False
     read_only: bool = False
     """Change nothing on any profile."""
     max_ok_rules: int = 2000
     """OK rules that the rules feed reads; all rules in other states are always read."""
     keymap: Mapping[str, str] = field(default_factory=dict)
-    """Binding id -> key, from the table [keys]."""
+    """Name of a binding -> its keys instead of the usual ones, from keys.toml and the table [keys]: those that hold."""
+    key_faults: tuple[str, ...] = ()
+    """What is wrong with the rest of it, one sentence each: never a reason not to start."""
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     file: Path | None = None
     """Where this was read from; None: there is no configuration file."""
@@ -77,21 +84,68 @@ def hand_over(profile: Profile | None) -> None:
 
 
 def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from the file (none is fine), then `$QOSTUI_*`; what was handed over is profile `env`. Raises UsageProblem."""
+    """Settings from the file (none is fine), then `$QOSTUI_*`; what was handed over is profile `env`. Raises UsageProblem.
+
+    Keys come from keys.toml too (beside the file that is named, else in the configuration directory); it wins over [keys].
+    """
     file = path if path is not None else paths.config_file(env)
-    settings = _read(file, explicit=path is not None or bool(env.get("QOSTUI_CONFIG")))
+    settings, written = _read(file, explicit=path is not None or bool(env.get("QOSTUI_CONFIG")))
+    settings = _with_keys(settings, written, (paths.config_dir(env) if path is None else path.parent) / paths.KEYS)
     if _handed:
         settings = replace(settings, profiles={**settings.profiles, ENV_PROFILE: _handed[0]})
     return replace(_override(settings, env), state_dir=paths.state_dir(env), runtime_dir=paths.runtime_dir(env))
 
 
-def _read(file: Path, *, explicit: bool) -> Settings:
+def _with_keys(settings: Settings, written: Mapping[str, keys.Rebinding], file: Path) -> Settings:
+    """The keymap that holds, of the table [keys] and the keymap file."""
+    faults: tuple[str, ...] = ()
+    try:
+        text, document = _document(file)
+        own = _rebindings(document, file, text.splitlines(), ())
+        # In front, since of two that want one key the first gets it.
+        written = {**own, **{name: rebinding for name, rebinding in written.items() if name not in own}}
+    except FileNotFoundError:
+        pass
+    except UsageProblem as problem:
+        faults = (f"{problem.summary}; {problem.step}",)
+    keymap = keys.resolve(written)
+    return replace(settings, keymap=keymap.keys, key_faults=(*faults, *keymap.faults))
+
+
+def _rebindings(table: Mapping[str, Any], file: Path, lines: list[str], where: tuple[str, ...]) -> dict[str, keys.Rebinding]:
+    """What a table of keys says; `pane.refresh` is the same with quotes, without, and as `refresh` in a table [pane]."""
+    found: dict[str, keys.Rebinding] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found.update(_rebindings(value, file, lines, (*where, key)))
+        else:
+            path = (*where, key)
+            name = ".".join(path[1:] if path[0] == "keys" and len(path) > 1 else path)
+            found[name] = keys.Rebinding(value, f"{file}:{_line_of(lines, '.'.join(path))}")
+    return found
+
+
+def _line_of(lines: list[str], path: str) -> int:
+    """The line that gives the key with this dotted path, in whatever way it is split between header and key."""
+    header = ""
+    for number, line in enumerate(lines, 1):
+        if table := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+            header = _unquoted(table[1]) + "."
+        elif (entry := re.match(r"\s*([^=#]+?)\s*=", line)) and header + _unquoted(entry[1]) == path:
+            return number
+    return 1
+
+
+def _unquoted(key: str) -> str:
+    return re.sub(r"[\s\"']", "", key)
+
+
+def _document(file: Path) -> tuple[str, dict[str, Any]]:
+    """Text and content of a TOML file; raises FileNotFoundError, or UsageProblem with file and line."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        if explicit:
-            raise UsageProblem(f"{file}: there is no such file", step="write it, or leave out $QOSTUI_CONFIG") from None
-        return Settings()
+        raise
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UsageProblem(f"{file}: cannot be read: {reason}", step="mend the file or its permissions") from error
@@ -102,7 +156,19 @@ def _read(file: Path, *, explicit: bool) -> Settings:
         line = where[1] if where else str(text.count("\n") + 1)
         reason = re.sub(r" \(at .*\)", "", str(error))
         raise UsageProblem(f"{file}:{line}: not valid TOML: {reason}", step="mend that line") from error
-    return _Reader(file, text).settings(document)
+    return text, document
+
+
+def _read(file: Path, *, explicit: bool) -> tuple[Settings, dict[str, keys.Rebinding]]:
+    """The settings in this file, and what its table [keys] says."""
+    try:
+        text, document = _document(file)
+    except FileNotFoundError:
+        if explicit:
+            raise UsageProblem(f"{file}: there is no such file", step="write it, or leave out $QOSTUI_CONFIG") from None
+        return Settings(), {}
+    reader = _Reader(file, text)
+    return reader.settings(document), reader.rebindings(document)
 
 
 class _Reader:
@@ -113,22 +179,24 @@ class _Reader:
         self._lines = text.splitlines()
 
     def settings(self, document: dict[str, Any]) -> Settings:
-        simple = {"default_profile": str, "theme": str, "mouse": bool, "read_only": bool, "max_ok_rules": int}
+        simple = {"default_profile": str, "theme": str, "theme_over_ssh": str, "ssh": bool}
+        simple |= {"mouse": bool, "read_only": bool, "max_ok_rules": int}
         self._known(document, (*simple, "keys", "profiles"), ())
         values = {key: self._typed(document, key, kind, ()) for key, kind in simple.items() if key in document}
         if values.get("max_ok_rules", 1) < 0:
             raise self._wrong("max_ok_rules", (), "max_ok_rules is below 0", "0 shows no OK rules, 2000 is the default")
-        keys = self._typed(document, "keys", dict, ())
-        for name in keys or {}:
-            self._typed(keys, name, str, ("keys",))
         tables = self._typed(document, "profiles", dict, ()) or {}
         profiles = {name: self._profile(name, self._typed(tables, name, dict, ("profiles",))) for name in tables}
-        settings = Settings(**values, keymap=keys or {}, profiles=profiles, file=self._file)
+        settings = Settings(**values, profiles=profiles, file=self._file)
         if settings.default_profile is not None and settings.default_profile not in (*profiles, ENV_PROFILE):
             near = get_close_matches(settings.default_profile, list(profiles), 1)
             step = f"did you mean {near[0]}?" if near else f"profiles: {', '.join(profiles) or 'none'}"
             raise self._wrong("default_profile", (), f"no profile is called {settings.default_profile!r}", step)
         return settings
+
+    def rebindings(self, document: dict[str, Any]) -> dict[str, keys.Rebinding]:
+        """What the table [keys] says."""
+        return _rebindings(self._typed(document, "keys", dict, ()) or {}, self._file, self._lines, ("keys",))
 
     def _profile(self, name: str, table: dict[str, Any]) -> Profile:
         where = ("profiles", name)
@@ -212,6 +280,8 @@ def _flag(value: str) -> bool:
 _OVERRIDES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "QOSTUI_PROFILE": ("default_profile", str),
     "QOSTUI_THEME": ("theme", str),
+    "QOSTUI_THEME_OVER_SSH": ("theme_over_ssh", str),
+    "QOSTUI_SSH": ("ssh", _flag),
     "QOSTUI_MOUSE": ("mouse", _flag),
     "QOSTUI_READ_ONLY": ("read_only", _flag),
     "QOSTUI_MAX_OK_RULES": ("max_ok_rules", int),
@@ -256,17 +326,4 @@ def write_profiles(
         document["default_profile"] = default_profile
     text = tomlkit.dumps(document)
     _Reader(path, text).settings(tomllib.loads(text))
-    _replace(path, text)
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False, encoding="utf-8") as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    files.replace(path, text)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 APPLICATION = "qostui"
+KEYS = "keys.toml"
+"""The keymap, beside config.toml."""
 
 
 def _base(env: Mapping[str, str], variable: str, fallback: str) -> Path:
@@ -25,6 +27,11 @@ def config_dir(env: Mapping[str, str] = os.environ) -> Path:
 def config_file(env: Mapping[str, str] = os.environ) -> Path:
     """The configuration: $QOSTUI_CONFIG, else config.toml in the configuration directory."""
     return Path(env["QOSTUI_CONFIG"]) if env.get("QOSTUI_CONFIG") else config_dir(env) / "config.toml"
+
+
+def themes_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """The user's own themes."""
+    return config_dir(env) / "themes"
 
 
 def state_dir(env: Mapping[str, str] = os.environ) -> Path:

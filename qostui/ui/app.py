@@ -15,18 +15,20 @@ if TYPE_CHECKING:
     from .console import QostuiApp
 
 
-def run(settings: Settings, profile_name: str | None, read_only: bool = False) -> int:
+def run(settings: Settings, profile_name: str | None, read_only: bool = False, *, ssh: bool | None = None) -> int:
     """Run the console and return its exit code; None as profile opens the first-run page.
 
-    Raises UsageProblem where there is no terminal that it could run on.
+    `ssh` says whether to write less than usual; None leaves it to the settings and the environment. Raises UsageProblem
+    where there is no terminal that it could run on.
     """
     terminal.check(os.environ)
-    terminal.prepare(os.environ, development=os.environ.get("QOSTUI_DEVELOPMENT") == "1")
+    line = terminal.line(os.environ, settings.ssh if ssh is None else ssh)
+    terminal.prepare(os.environ, line, development=os.environ.get("QOSTUI_DEVELOPMENT") == "1")
     with crash.CrashHandler(settings.state_dir) as handler:
-        return _run(settings, profile_name, read_only, handler)
+        return _run(settings, profile_name, read_only, line, handler)
 
 
-def _run(settings: Settings, profile_name: str | None, read_only: bool, handler: crash.CrashHandler) -> int:
+def _run(settings: Settings, profile_name: str | None, read_only: bool, line: terminal.Line, handler: crash.CrashHandler) -> int:
     from .. import config
     from ..domain.profile import Profile
     from ..services.session import Session, open_session
@@ -38,7 +40,7 @@ def _run(settings: Settings, profile_name: str | None, read_only: bool, handler:
     def reloaded() -> Settings:
         return config.load()
 
-    app = QostuiApp(settings, profile_name, opened, reload=reloaded, theme_directories=(paths.config_dir() / "themes",))
+    app = QostuiApp(settings, profile_name, opened, reload=reloaded, theme_directories=(paths.themes_dir(),), line=line)
 
     def tell(error: BaseException, path: Path | None) -> None:
         app.call_later(app.say, crash.sentence(error, path), "error")

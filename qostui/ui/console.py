@@ -9,22 +9,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.color import ColorSystem
+from rich.console import RenderableType
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
-from textual.events import Resize
+from textual.events import Event, Key, Resize
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from ..domain.errors import Problem, UsageProblem
 from ..domain.profile import Identity
-from ..domain.table import View
 from ..domain.text import clean
 from ..services.feeds import FeedStatus
+from ..services.layouts import Layouts
 from . import clipboard, crash, terminal, themes
+from .beat import Beat
+from .commands import Command
+from .dress import Wardrobe
 from .driver import HardDriver
-from .ink import forget_inks
+from .paint import Painter
 from .palette import Palette
 from .panes import PANES, FeedPane
 from .ports import Open, Reload, SessionPort, SettingsPort
@@ -37,10 +42,6 @@ from .widgets.jump import Jump
 from .widgets.key_bar import KeyBar
 from .widgets.tab_bar import Tab, TabBar
 
-DRAIN_EVERY = 0.1
-BACKGROUND_STEP = 2
-"""Without the focus of the terminal only every second drain is done."""
-
 
 class Main(Screen[None], inherit_bindings=False):
     """The screen of tabs; dialogs over it do not see its keys."""
@@ -52,6 +53,7 @@ class Main(Screen[None], inherit_bindings=False):
         Binding("question_mark", "app.help", "help", id="app.help"),
         Binding("ctrl+t", "app.switch", "switch profile", show=False, id="app.switch"),
         Binding("ctrl+p", "app.command_palette", "find a command", show=False, id="app.palette"),
+        Binding("ctrl+l", "app.redraw", "paint anew", show=False, id="app.redraw"),
         Binding("tab,right_square_bracket", "app.next_pane(1)", "next pane", show=False, id="app.next-pane"),
         Binding("shift+tab,left_square_bracket", "app.next_pane(-1)", "pane before", show=False, id="app.pane-before"),
         Binding("minus", "app.last_pane", "last pane", show=False, id="app.last-pane"),
@@ -69,8 +71,11 @@ class QostuiApp(App[int], inherit_bindings=False):
     ContentSwitcher { height: 1fr; }
     Toast { max-width: 90%; }
     .-jumping KeyBar { display: none; }
+    SearchIcon { display: none; }
     """
     COMMANDS = {Palette}
+    # Textual would bind ctrl+p a second time, where it cannot be bound to anything else.
+    ENABLE_COMMAND_PALETTE = False
     BINDINGS = [Binding("q,ctrl+c,ctrl+q", "end(0)", "quit", id="app.quit")]
 
     def __init__(
@@ -83,8 +88,11 @@ class QostuiApp(App[int], inherit_bindings=False):
         reload: Reload | None = None,
         theme_directories: tuple[Path, ...] = (),
         environ: Mapping[str, str] = os.environ,
+        line: terminal.Line = terminal.LOCAL,
     ) -> None:
         super().__init__()
+        self.use_command_palette = True
+        self._painter = Painter()
         self.settings = settings
         self.session: SessionPort | None = None
         self.now = now
@@ -92,14 +100,17 @@ class QostuiApp(App[int], inherit_bindings=False):
         self._open_session = open_session
         self._reload = reload
         self._environ = environ
+        self._beat = Beat(self, line)
+        self._layouts = Layouts(settings.state_dir / "columns.json")
         self._identity: Identity | None = None
         self._panes: dict[str, FeedPane] = {}
         self._active: str | None = None
         self._before: str | None = None
-        self._turn = 0
-        self._loaded = themes.load([themes.shipped(), *theme_directories])
-        self._dress()
-        self.header = Header()
+        self.line = line
+        self.wardrobe = Wardrobe(settings, theme_directories, environ, line)
+        self.wardrobe.dress(self)
+        self._stop_watching: Callable[[], None] = lambda: None
+        self.header = Header(seconds=line.seconds)
         self.tabs = TabBar()
         self.switcher = ContentSwitcher()
         self.jump = Jump(self.commands)
@@ -113,14 +124,6 @@ class QostuiApp(App[int], inherit_bindings=False):
     def get_driver_class(self) -> type[Driver]:
         return HardDriver
 
-    def _dress(self) -> None:
-        for theme in self._loaded.themes:
-            self.register_theme(theme)
-        wanted = themes.resolve(self.settings.theme, list(self.available_themes))
-        if terminal.colourless(self._environ) or (self.settings.theme == themes.DEFAULT and terminal.few_colours(self._environ)):
-            wanted = themes.resolve("sixteen", list(self.available_themes)) or "ansi-dark"
-        self.theme = wanted or themes.resolve(themes.DEFAULT, list(self.available_themes)) or "textual-dark"
-
     # --- life ------------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
@@ -133,15 +136,23 @@ class QostuiApp(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         if self.settings.keymap:
             self.set_keymap(dict(self.settings.keymap))
-        for path, reason in self._loaded.failed:
-            self.say(f"theme {path.name}: {reason}", "warning")
-        if themes.resolve(self.settings.theme, list(self.available_themes)) is None:
-            self.say(f"no theme is called {self.settings.theme}; there are {', '.join(sorted(self.own_themes()))}", "warning")
-        self.set_interval(DRAIN_EVERY, self._drain)
+        for fault in (*self.settings.key_faults, *self.wardrobe.faults(self)):
+            self.say(fault, "warning")
+        self._stop_watching = self.wardrobe.watch(lambda loaded: self.call_later(self.reload_themes, loaded))
+        self._beat.start()
         if self._first_profile is None:
             self.push_screen(FirstRun(), self._configured)
         else:
             self.open_profile(self._first_profile)
+
+    def on_unmount(self) -> None:
+        self._stop_watching()
+        self._beat.stop()
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key):
+            self._beat.collector.key_pressed()
+        await super().on_event(event)
 
     def open_profile(self, name: str) -> None:
         """Leave the profile that is open, with all it showed, and open this one; waits for nothing."""
@@ -152,7 +163,9 @@ class QostuiApp(App[int], inherit_bindings=False):
         views = {view.id: view for view in self.session.views}
         active = self._active
         self._panes = {
-            kind.view_id: kind(views[kind.view_id], self.session.feed(kind.view_id), self.now) for kind in PANES if kind.view_id in views
+            kind.view_id: kind(views[kind.view_id], self.session.feed(kind.view_id), self.now, self._layouts)
+            for kind in PANES
+            if kind.view_id in views
         }
         self._active = self._before = None
         first = active if active in self._panes else next(iter(self._panes))
@@ -163,6 +176,7 @@ class QostuiApp(App[int], inherit_bindings=False):
             self.mount(self.switcher, after=self.tabs)
             retired.remove()
             self.show_pane(first)
+        self._beat.expect_rows()
 
     def _configured(self, name: str | None) -> None:
         """The first-run page wrote a profile, or was left."""
@@ -192,7 +206,17 @@ class QostuiApp(App[int], inherit_bindings=False):
         """The terminal takes bytes again after some were dropped."""
         if self._driver is not None:
             self._driver.write("\x1b[?2026l")
+        self.action_redraw()
+
+    def action_redraw(self) -> None:
+        self._painter.forget()
         self.screen.refresh(repaint=True, layout=True)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Only what differs from what the terminal shows is written."""
+        if self._driver is not None and not self.is_headless and self._running and not self._closed and not self._batch_count:
+            renderable = self._painter.least(renderable, self.size, self.console._color_system or ColorSystem.TRUECOLOR)
+        super()._display(screen, renderable)
 
     def input_dropped(self, count: int) -> None:
         """Keys came faster than they could be handled."""
@@ -228,29 +252,32 @@ class QostuiApp(App[int], inherit_bindings=False):
         self.session.watch({name})
         pane = self._panes[name]
         if not pane.is_attached and name not in {child.id for child in self.switcher.children}:
+            # Not seen before it has its lines: until then the pane before stays, so that nothing is blank for a moment.
+            pane.display = False
             self.switcher.mount(pane)
-        self.switcher.current = name
-        pane.drain()
         if pane.is_mounted:
-            self._focus_pane()
+            self._bring(name)
         else:
-            pane.call_after_refresh(self._focus_pane)
-        self._show_frame()
+            pane.call_after_refresh(self._bring, name)
+
+    def _bring(self, name: str) -> None:
+        if name != self._active:
+            return
+        self._panes[name].drain()
+        self.switcher.current = name
+        self._focus_pane()
+        self.show_frame()
 
     def _focus_pane(self) -> None:
         if self.pane is not None and len(self.screen_stack) == 1:
             self.pane.focus_table()
 
-    def _drain(self) -> None:
-        self._turn += 1
-        if not self.app_focus and self._turn % BACKGROUND_STEP:
-            return
-        if (pane := self.pane) is not None and pane.is_mounted:
-            pane.drain()
-        if self._turn % 5 == 0:
-            self._show_frame()
+    @property
+    def rows_held(self) -> int:
+        """Rows in all panes together."""
+        return sum(len(pane.table.model.rows) for pane in self._panes.values())
 
-    def _show_frame(self) -> None:
+    def show_frame(self) -> None:
         """Header and tabs: twice a second, cheap, and written only where they differ."""
         if self.session is None:
             self.header.show_identity(None, self.now())
@@ -260,7 +287,7 @@ class QostuiApp(App[int], inherit_bindings=False):
         self.tabs.show_tabs([_tab(pane, pane.feed.status) for pane in self._panes.values()], self._active)
 
     def on_resize(self, _: Resize) -> None:
-        self.call_after_refresh(self._show_frame)
+        self.call_after_refresh(self.show_frame)
 
     def say(self, text: str, severity: str = "information") -> None:
         """A passing message; never read as markup."""
@@ -303,7 +330,7 @@ class QostuiApp(App[int], inherit_bindings=False):
             self.show_pane(self._before)
 
     def action_help(self) -> None:
-        self.push_screen(Help(self, self.screen))
+        self.push_screen(Help(self, self.screen, self.settings.key_faults))
 
     def action_jump(self) -> None:
         self.screen.add_class("-jumping")
@@ -323,67 +350,49 @@ class QostuiApp(App[int], inherit_bindings=False):
         if self.pane is not None:
             self.pane.focus_table()
 
-    def own_themes(self) -> list[str]:
-        """Names of the themes that are ours, not Textual's."""
-        return [theme.name for theme in self._loaded.themes]
+    def use_theme(self, name: str) -> None:
+        """Other colours, at once."""
+        self.wardrobe.wear(self, name)
 
-    def commands(self) -> list[str]:
-        """What `:` knows."""
-        panes = [_word(pane.view) for pane in self._panes.values()]
+    def reload_themes(self, loaded: themes.Loaded) -> None:
+        """Theme files have changed, come or gone."""
+        for told in self.wardrobe.reload(self, loaded):
+            self.say(told, "warning")
+
+    def commands(self) -> list[Command]:
+        """What can be said: at the prompt `:` and in the palette alike."""
+        panes = [
+            Command(pane.view.title.lower(), f"Go to {pane.view.title}", "pane", partial(self.show_pane, name), (name, *pane.view.aliases))
+            for name, pane in self._panes.items()
+        ]
+        profiles = [
+            Command(
+                f"profile {clean(name)}",
+                f"Profile {name}",
+                f"{clean(profile.account)} at {clean(profile.rucio_host)}",
+                partial(self.open_profile, name),
+            )
+            for name, profile in self.settings.profiles.items()
+        ]
         return [
             *panes,
-            *(f"profile {clean(name)}" for name in self.settings.profiles),
-            "help",
-            "quit",
-            *(f"theme {name}" for name in self.own_themes()),
+            Command("profile", "Switch profile", "where each profile leads, and as whom", self.action_switch),
+            *profiles,
+            Command("help", "Help", "all keys of this pane", self.action_help, ("?",)),
+            Command("quit", "Quit", "leave the console", partial(self.end, 0), ("q",)),
+            *(
+                Command(f"theme {short}", f"Theme {short}", "colours", partial(self.use_theme, name), (f"theme {name}",))
+                for name in self.wardrobe.names
+                for short in (themes.short(name),)
+            ),
         ]
 
     @on(Jump.Said)
     def _said(self, event: Jump.Said) -> None:
-        verb, _, rest = event.words.partition(" ")
-        rest = rest.strip()
-        if verb in ("quit", "q"):
-            self.end(0)
-        elif verb in ("help", "?"):
-            self.action_help()
-        elif verb == "profile" and not rest:
-            self.action_switch()
-        elif verb == "profile" and rest in self.settings.profiles:
-            self.open_profile(rest)
-        elif verb == "theme" and (theme := themes.resolve(rest, list(self.available_themes))) is not None:
-            self.use_theme(theme)
-        elif (name := self._pane_called(event.words)) is not None:
-            self.show_pane(name)
-        else:
+        if event.command is None:
             self.say(f"nothing is called {event.words}", "warning")
-
-    def _pane_called(self, word: str) -> str | None:
-        return next(
-            (name for name, pane in self._panes.items() if word.lower() in (name, pane.view.title.lower(), *pane.view.aliases)), None
-        )
-
-    def use_theme(self, name: str) -> None:
-        """Other colours, at once."""
-        forget_inks()
-        self.theme = name
-
-    def offers(self) -> list[tuple[str, str, Callable[[], None]]]:
-        """What the palette offers."""
-        panes = [(f"Go to {pane.view.title}", "pane", partial(self.show_pane, name)) for name, pane in self._panes.items()]
-        profiles = [
-            (f"Profile {name}", f"{clean(profile.account)} at {clean(profile.rucio_host)}", partial(self.open_profile, name))
-            for name, profile in self.settings.profiles.items()
-        ]
-        colours = [(f"Theme {name}", "colours", partial(self.use_theme, name)) for name in self.own_themes()]
-        rest: list[tuple[str, str, Callable[[], None]]] = [
-            ("Help", "all keys of this pane", self.action_help),
-            ("Quit", "leave the console", partial(self.end, 0)),
-        ]
-        return [*panes, *profiles, *colours, *rest]
-
-
-def _word(view: View[Any]) -> str:
-    return view.title.lower()
+        else:
+            event.command.run()
 
 
 def _tab(pane: FeedPane, status: FeedStatus) -> Tab:

@@ -14,22 +14,36 @@ from textual.strip import Strip
 from ..domain.text import clean
 
 Piece = tuple[str, str]
-"""A text and its ink: words such as `bold state-ok on:panel` (see `ink`)."""
+"""A text and its ink: words such as `bold state-ok on:panel` (see `Inks`)."""
 
 ATTRIBUTES = frozenset({"bold", "dim", "italic", "reverse", "underline"})
-_inks: dict[tuple[str, bool, str], Style] = {}
 
 
-def ink(app: App[object], spec: str) -> Style:
-    """The style for `spec`: attributes, one theme variable for the text, `on:VARIABLE` for the ground.
+class Inks(dict[str, Style]):
+    """The styles of one theme by their spec: attributes, one theme variable for the text, `on:VARIABLE` for the ground.
 
     A colour may also be written out (`#a01020`); one that cannot be read is left away.
     """
-    key = (app.theme, app.native_ansi_color, spec)
-    style = _inks.get(key)
-    if style is None:
-        style = _inks[key] = _mix(app.theme_variables, spec)
-    return style
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        super().__init__()
+        self._variables = variables
+
+    def __missing__(self, spec: str) -> Style:
+        style = self[spec] = _mix(self._variables, spec)
+        return style
+
+
+_inks: dict[tuple[str, bool], Inks] = {}
+
+
+def inks(app: App[object]) -> Inks:
+    """The styles of the theme that is worn; to be asked for once for each thing that is painted."""
+    key = (app.theme, app.native_ansi_color)
+    found = _inks.get(key)
+    if found is None:
+        found = _inks[key] = Inks(app.theme_variables)
+    return found
 
 
 def forget_inks() -> None:
@@ -84,6 +98,7 @@ def strip(app: App[object], base: Style, left: Sequence[Piece], right: Sequence[
     if right_cells > width:
         right, right_cells = (), 0
     room = width - right_cells - (1 if right_cells else 0)
+    styles = inks(app)
     segments: list[Segment] = []
     for text, spec in left:
         if room <= 0:
@@ -92,10 +107,10 @@ def strip(app: App[object], base: Style, left: Sequence[Piece], right: Sequence[
         length = cell_len(text)
         if length > room:
             text, length = fit(text, room), room
-        segments.append(Segment(text, base + ink(app, spec)))
+        segments.append(Segment(text, base + styles[spec]))
         room -= length
     segments.append(Segment(" " * (max(0, room) + (1 if right_cells else 0)), base))
-    segments.extend(Segment(wall(text), base + ink(app, spec)) for text, spec in right)
+    segments.extend(Segment(wall(text), base + styles[spec]) for text, spec in right)
     return Strip(segments, width)
 
 

@@ -1,37 +1,41 @@
-"""The command palette: panes, profiles, themes and the actions of the app, found by typing."""
+"""The command palette: everything that can be said to the console, found by typing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from ..domain.text import clean
+from .commands import Command, matching
 
 
 class Offers(Protocol):
     """What the palette asks of the app."""
 
-    def offers(self) -> list[tuple[str, str, Callable[[], None]]]:
-        """(title, help, what to do)."""
+    def commands(self) -> list[Command]:
+        """Everything that can be said."""
 
 
 class Palette(Provider):
-    """Everything that `:` and the keys can do; titles are never read as markup."""
+    """Everything that `:` knows; titles are never read as markup."""
 
     async def discover(self) -> Hits:
-        for title, explanation, command in self._offers():
-            yield DiscoveryHit(Content(title), command, text=title, help=explanation)
+        for command in self._commands():
+            title, explanation = _shown(command)
+            yield DiscoveryHit(Content(title), command.run, text=title, help=explanation)
 
     async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
-        for title, explanation, command in self._offers():
-            if (score := matcher.match(title)) > 0:
-                yield Hit(score, Content(title), command, text=title, help=explanation)
+        found = matching(self._commands(), query)
+        for place, command in enumerate(found):
+            title, explanation = _shown(command)
+            yield Hit(1 - place / len(found), Content(title), command.run, text=title, help=explanation)
 
-    def _offers(self) -> Iterator[tuple[str, str, Callable[[], None]]]:
-        for title, explanation, command in cast(Offers, self.app).offers():
-            # Textual reads the help text as markup whatever its type is: brackets become round ones.
-            yield clean(title), clean(explanation).replace("[", "(").replace("]", ")"), command
+    def _commands(self) -> list[Command]:
+        return cast(Offers, self.app).commands()
+
+
+def _shown(command: Command) -> tuple[str, str]:
+    # Textual reads the help text as markup whatever its type is: brackets become round ones.
+    return clean(command.title), clean(f":{command.words}  {command.explanation}").replace("[", "(").replace("]", ")")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +20,11 @@ from ..domain.text import SafeText, clean
 COLORS = ("primary", "secondary", "warning", "error", "success", "accent", "foreground", "background", "surface", "panel", "boost")
 FLAGS = ("dark", "ansi")
 DEFAULT = "qostui"
+NONE = "ansi_default"
+"""A theme in which all of COLORS are this writes no colour codes at all."""
+LARGEST = 64 * 1024
+"""Bytes beyond which a file is no theme."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 VARIABLES = {
     "state-ok": "#22c55e",
@@ -47,10 +55,21 @@ VARIABLES = {
 
 @dataclass(frozen=True)
 class Loaded:
-    """The themes that could be read, and for each other file what is wrong with it."""
+    """The themes that could be read by their file, and for each other file what is wrong with it."""
 
-    themes: tuple[Theme, ...] = ()
-    failed: tuple[tuple[Path, SafeText], ...] = field(default=())
+    by_file: Mapping[Path, Theme] = field(default_factory=dict)
+    failed: tuple[tuple[Path, SafeText], ...] = ()
+
+    @property
+    def themes(self) -> tuple[Theme, ...]:
+        """One for each name: a later file replaces an earlier one."""
+        return tuple({theme.name: theme for theme in self.by_file.values()}.values())
+
+    def over(self, before: Loaded) -> Loaded:
+        """These, and in the place of files that can no longer be read what they held before."""
+        kept = {path: before.by_file[path] for path, _ in self.failed if path in before.by_file}
+        order = sorted({**kept, **self.by_file}, key=lambda path: list((*before.by_file, *self.by_file)).index(path))
+        return Loaded({path: self.by_file.get(path) or kept[path] for path in order}, self.failed)
 
 
 def shipped() -> Path:
@@ -60,25 +79,31 @@ def shipped() -> Path:
 
 
 def load(directories: Sequence[Path]) -> Loaded:
-    """All themes of these directories; a later one replaces an earlier one of the same name."""
-    themes: dict[str, Theme] = {}
+    """All themes of these directories. Those that come with the program are not asked whose they are."""
+    themes: dict[Path, Theme] = {}
     failed: list[tuple[Path, SafeText]] = []
     for directory in directories:
-        for path in sorted(directory.glob("*.toml")):
+        for path in files_in(directory):
             try:
-                theme = read(path)
+                themes[path] = read(path, foreign=directory != shipped())
             except (OSError, ValueError) as error:
-                failed.append((path, clean(error)))
-            else:
-                themes[theme.name] = theme
-    return Loaded(tuple(themes.values()), tuple(failed))
+                failed.append((path, clean(error.strerror if isinstance(error, OSError) and error.strerror else error)))
+    return Loaded(themes, tuple(failed))
 
 
-def read(path: Path) -> Theme:
-    """The theme in `path`; raises OSError, or ValueError saying which key is wrong."""
+def files_in(directory: Path) -> list[Path]:
+    """The theme files in a directory; none when it cannot be listed."""
+    return sorted(directory.glob("*.toml"))
+
+
+def read(path: Path, *, foreign: bool = True) -> Theme:
+    """The theme in `path`; raises OSError, or ValueError saying what is wrong.
+
+    A `foreign` one must be a plain file that only its owner and root can change, and that belongs to one of them.
+    """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        data = tomllib.loads(_text(path, foreign))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not TOML: {error}") from error
     variables = data.pop("variables", {})
     if not isinstance(variables, dict):
@@ -93,11 +118,40 @@ def read(path: Path) -> Theme:
             raise ValueError(f"{key}: no such setting, or not of its kind; there are {', '.join((*COLORS, *FLAGS))} and [variables]")
     if not isinstance(known["name"], str) or "primary" not in known:
         raise ValueError("a theme needs a name and the colour primary")
+    if not NAME.fullmatch(known["name"]):
+        raise ValueError(f"name: {known['name']!r}: letters, digits, _ . and -, up to 64")
     known["variables"] = {key: value if key.endswith("-style") else _color(key, value) for key, value in variables.items()}
     for key, value in known["variables"].items():
         if key.endswith("-style") and value not in ("none", "bold", "reverse", "bold reverse", "underline"):
             raise ValueError(f"{key}: none, bold, reverse, bold reverse or underline, not {value!r}")
     return Theme(**known)
+
+
+def _text(path: Path, foreign: bool) -> str:
+    if foreign and path.is_symlink() and path.lstat().st_uid not in (0, os.geteuid()):
+        raise ValueError("a link that somebody else made")
+    # Not blocking: something that is not a file, such as a pipe, must not stop the console.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("not a file")
+        if foreign and found.st_uid not in (0, os.geteuid()):
+            raise ValueError("belongs to somebody else")
+        if foreign and found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ValueError(f"others can write to it; chmod go-w {path}")
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > LARGEST:
+        raise ValueError(f"larger than {LARGEST // 1024} KiB")
+    return data.decode("utf-8")
+
+
+def colourless(theme: Theme) -> bool:
+    """Is this a theme of no colours."""
+    return {getattr(theme, name) for name in COLORS} <= {NONE, None}
 
 
 def _color(key: str, value: object) -> str:
@@ -115,3 +169,8 @@ def resolve(name: str, known: Sequence[str]) -> str | None:
     if name == "dark":
         return DEFAULT
     return next((candidate for candidate in (name, f"qostui-{name}") if candidate in known), None)
+
+
+def short(name: str) -> str:
+    """The name of a theme as it can be typed: without `qostui-`."""
+    return "dark" if name == DEFAULT else name.removeprefix("qostui-")

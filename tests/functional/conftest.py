@@ -12,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 
 from qostui.domain.profile import Profile
+from qostui.ui import terminal
 from qostui.ui.console import QostuiApp
 from qostui.ui.panes import FeedPane
 from qostui.ui.widgets.live_table import LiveTable
@@ -51,7 +52,7 @@ class Console:
         await self.pilot.pause()
         if self.app.pane is not None:
             self.app.pane.drain()
-        self.app._show_frame()
+        self.app.show_frame()
         await self.pilot.pause()
 
     @property
@@ -91,6 +92,8 @@ def console(tmp_path: Path) -> Opened:
         profile: str | None = "lake-ops",
         environ: dict[str, str] | None = None,
         settings: fakes.FakeSettings | None = None,
+        line: terminal.Line = terminal.LOCAL,
+        themes: tuple[Path, ...] = (),
     ) -> AsyncIterator[Console]:
         sessions: list[fakes.FakeSession] = []
         clock = Clock()
@@ -106,6 +109,8 @@ def console(tmp_path: Path) -> Opened:
             session,
             now=clock.now,
             environ=environ or {},
+            line=line,
+            theme_directories=themes,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             seen = Console(app, pilot, clock, sessions)

@@ -38,7 +38,7 @@ class FakeFeed:
         self._lock = threading.Lock()
         self._upserted: dict[str, Any] = {}
         self._removed: set[str] = set()
-        self._unconfirmed: frozenset[str] = frozenset()
+        self._unconfirmed = self._drained_unconfirmed = frozenset[str]()
         self._status = FeedStatus("live", good_at=good_at)
         self.put(*rows)
 
@@ -71,10 +71,15 @@ class FakeFeed:
         self._unconfirmed = frozenset(self.rows)
         self.set("failed", problem=problem, next_try=next_try)
 
+    @property
+    def has_news(self) -> bool:
+        return bool(self._upserted or self._removed or self._unconfirmed is not self._drained_unconfirmed)
+
     def drain(self) -> Changes[Any]:
         self.drained += 1
         with self._lock:
             changes = Changes(self._upserted, frozenset(self._removed), self._unconfirmed)
+            self._drained_unconfirmed = self._unconfirmed
             self._upserted, self._removed = {}, set()
         return changes
 
@@ -123,7 +128,9 @@ class FakeSettings:
 
     profiles: Mapping[str, Profile]
     theme: str = "qostui"
+    theme_over_ssh: str = ""
     keymap: Mapping[str, str] = field(default_factory=dict)
+    key_faults: tuple[str, ...] = ()
     state_dir: Path = Path("/nonexistent")
     read_only: bool = False
 
@@ -330,24 +337,30 @@ def feeds() -> dict[str, FakeFeed]:
     }
 
 
-def _live(session: FakeSession) -> None:
-    """Make things happen, for a look at the screen."""
+def _live(session: FakeSession, every: float = 0.5) -> None:
+    """Make things happen in the rules, for a look at the screen."""
     chance = random.Random(1)  # noqa: S311  # a picture, not a secret
     feed = session.feed("rules")
     while not session.closed:
-        time.sleep(0.5)
+        time.sleep(every)
         row = chance.choice([rule for rule in feed.rows.values() if rule.state == "REPLICATING"] or list(feed.rows.values()))
-        feed.put(replace(row, locks_ok_cnt=min(100, row.locks_ok_cnt + 1), locks_replicating_cnt=max(0, row.locks_replicating_cnt - 1)))
-        feed.set("live", good_at=datetime.now(UTC))
+        feed.put(replace(row, locks_ok_cnt=(row.locks_ok_cnt + 1) % 101, locks_replicating_cnt=100 - (row.locks_ok_cnt + 1) % 101))
+        if every >= 0.5:
+            feed.set("live", good_at=datetime.now(UTC))
 
 
 def demo(arguments: list[str]) -> int:
-    """Show the console over fakes; `fail`, `empty`, `first` and `theme=NAME` show other things."""
+    """Show the console over fakes.
+
+    `fail`, `empty`, `first`, `ssh`, `theme=NAME` and `themes=DIRECTORY` show other things; `live` changes rules twice a second,
+    `busy` twenty times under a clock that stands still.
+    """
     import os
 
     from qostui.ui import terminal
 
-    terminal.prepare(os.environ)
+    line = terminal.line({}, "ssh" in arguments)
+    terminal.prepare(os.environ, line)
     from qostui.ui.app import serve
     from qostui.ui.console import QostuiApp
 
@@ -361,16 +374,18 @@ def demo(arguments: list[str]) -> int:
                     ConnectionProblem("localhost:21443 does not answer", step="is the lake up? qostui lake status"),
                     NOW + timedelta(seconds=8),
                 )
-        if not frozen:
-            threading.Thread(target=_live, args=(session,), daemon=True).start()
+        if not frozen or "busy" in arguments:
+            threading.Thread(target=_live, args=(session, 0.05 if frozen else 0.5), daemon=True).start()
         return session
 
-    theme = next((word.partition("=")[2] for word in arguments if word.startswith("theme=")), "qostui")
+    given = dict(word.split("=", 1) for word in arguments if "=" in word)
     app = QostuiApp(
-        FakeSettings(PROFILES, theme=theme, state_dir=Path("/tmp/qostui-fakes")),
+        FakeSettings(PROFILES, theme=given.get("theme", "qostui"), state_dir=Path("/tmp/qostui-fakes")),
         None if "first" in arguments else "lake-ops",
         opened,
         now=(lambda: NOW) if frozen else (lambda: datetime.now(UTC)),
+        theme_directories=(Path(given["themes"]),) if "themes" in given else (),
+        line=line,
     )
     return serve(app)
 

@@ -78,6 +78,17 @@ class Terminal:
         self.output += new
         return bytes(new)
 
+    def read_once(self, seconds: float) -> bytes:
+        """The next that is written, as soon as there is some; nothing when none comes within this time."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return b""
+        try:
+            new = os.read(self.master, 65536)
+        except OSError:
+            return b""
+        self.output += new
+        return new
+
     def wait_for(self, text: str, seconds: float = 20) -> None:
         """Read until `text` was written; raises TimeoutError."""
         end = time.monotonic() + seconds

@@ -9,8 +9,10 @@ import pytest
 
 from qostui.domain.errors import ServerProblem
 from qostui.domain.profile import Profile
+from qostui.domain.rule import Rule
+from qostui.domain.table import View
 from qostui.domain.text import SafeText
-from qostui.ui.widgets.live_table import LiveTable
+from qostui.ui.panes.rules import RulesPane
 
 from . import fakes
 from .conftest import Console, Opened
@@ -81,18 +83,18 @@ async def test_in_profiles_and_typed_text(console: Opened, text: str) -> None:
         assert_harmless(seen)
 
 
-async def test_the_table_is_a_second_wall(console: Opened) -> None:
+async def test_the_table_is_a_second_wall(console: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     """A view that forgets to clean its text does no harm either."""
+
+    def careless(cls: type[RulesPane], view: View[Rule]) -> View[Rule]:
+        return replace(view, columns=(replace(view.columns[0], text=careless_text), *view.columns[1:]))
+
+    monkeypatch.setattr(RulesPane, "dressed", classmethod(careless))
     async with console(pane="2") as seen:
-        careless = replace(seen.table.view.columns[0], text=careless_text)
-        seen.table.view = replace(seen.table.view, columns=(careless, *seen.table.view.columns[1:]))
-        seen.table._arrange()
-        seen.table.refresh()
-        await seen.settle()
         assert_harmless(seen)
         assert "\\x1b[2J" in bytes_of(seen)
-        assert isinstance(seen.table, LiveTable)
         assert "\x1b" not in seen.table.plain("ska:sdc1")
+        assert "\x1b" not in seen.table.separated()
 
 
 def careless_text(row: object, now: datetime) -> SafeText:

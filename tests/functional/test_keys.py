@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import defaultdict
 
 import pytest
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.keys import Keys, _character_to_key
+from textual.widgets import Input
 
+from qostui import ui
+from qostui.domain import keys
 from qostui.ui.console import Main, QostuiApp
 from qostui.ui.panes import PANES
 from qostui.ui.panes.feed_pane import FilterInput
+from qostui.ui.screens.columns import Columns
 from qostui.ui.screens.first_run import FirstRun
 from qostui.ui.screens.help import Dialog
 from qostui.ui.screens.switch import Switch
@@ -22,11 +29,31 @@ from qostui.ui.widgets.live_table import LiveTable
 from . import fakes
 from .conftest import Opened
 
-OURS: tuple[type[DOMNode], ...] = (QostuiApp, Main, *PANES, LiveTable, Detail, Sheet, FilterInput, JumpInput, Dialog, Switch, FirstRun)
+BOUND: dict[str, tuple[type[DOMNode], ...]] = {
+    "table": (LiveTable,),
+    "pane": PANES,
+    "detail": (Detail,),
+    "sheet": (Sheet,),
+    "filter": (FilterInput,),
+    "jump": (JumpInput,),
+    "dialog": (Dialog,),
+    "switch": (Switch,),
+    "columns": (Columns,),
+    "first": (FirstRun,),
+    "main": (Main,),
+    "everywhere": (QostuiApp,),
+}
+"""Place of the table of keys -> the classes that bind there."""
+OURS: tuple[type[DOMNode], ...] = tuple(kind for kinds in BOUND.values() for kind in kinds)
 PURE = frozenset(
     {
         "open",
-        "sort",
+        "ask_column",
+        "columns",
+        "show_or_hide",
+        "widen",
+        "plain",
+        "take",
         "mark",
         "move",
         "page",
@@ -41,6 +68,8 @@ PURE = frozenset(
         "leave",
         "submit",
         "complete",
+        "recall",
+        "redraw",
         "jump",
         "help",
         "switch",
@@ -81,13 +110,54 @@ def test_every_binding_has_an_id_and_says_what_it_does(kind: type[DOMNode]) -> N
         assert binding.description, f"{kind.__name__}: {binding.key}"
 
 
-@pytest.mark.parametrize("pane", PANES)
-def test_no_key_has_two_meanings_in_a_pane(pane: type[DOMNode]) -> None:
-    meanings: dict[str, set[str]] = defaultdict(set)
-    for kind in (LiveTable, pane, Main, QostuiApp):
-        for binding in own(kind):
-            meanings[binding.key].add(binding.action.removeprefix("app."))
-    assert {key: actions for key, actions in meanings.items() if len(actions) > 1} == {}
+def test_the_table_of_keys_is_that_of_the_widgets() -> None:
+    assert set(BOUND) == set(keys.PLACES)
+    for place, kinds in BOUND.items():
+        for kind in kinds:
+            bound: dict[str, set[str]] = defaultdict(set)
+            for binding in own(kind):
+                bound[binding.id or ""].add(binding.key)
+            if place == "detail":
+                bound = {name: each for name, each in bound.items() if not name.startswith("sheet.")}
+            assert dict(bound) == {name: set(keys.split(each)) for name, each in keys.PLACES[place].items()}, kind
+
+
+def test_no_class_binds_keys_that_the_table_does_not_know() -> None:
+    found = set()
+    for module in pkgutil.walk_packages(ui.__path__, "qostui.ui."):
+        for kind in vars(importlib.import_module(module.name)).values():
+            if isinstance(kind, type) and kind.__module__ == module.name and vars(kind).get("BINDINGS"):
+                found.add(kind)
+    assert found - {base for kind in OURS for base in kind.__mro__} == set()
+
+
+def test_keys_of_the_text_fields_are_those_of_textual() -> None:
+    assert set(keys.split(keys.EDITING)) == {binding.key for binding in Binding.make_bindings(Input.BINDINGS)}
+
+
+def test_names_of_keys_are_those_of_textual() -> None:
+    known = {key.value for key in Keys}
+    assert keys.NAMED - known == set()
+    for name, character in keys.CHARACTERS.items():
+        assert name == "space" or _character_to_key(character) == name
+
+
+@pytest.mark.parametrize("chain", keys.CHAINS, ids=lambda chain: chain.title)
+def test_no_key_has_two_meanings(chain: keys.Chain) -> None:
+    """Where a key means two things the inner one leaves what it is in: those are named, and there are no others."""
+    assert {(key, first, second) for key, first, second in keys.shared(chain, {})} <= {
+        ("escape", "pane.back", "detail.close"),
+        ("q", "dialog.close", "app.quit"),
+        ("q", "switch.leave", "app.quit"),
+        ("q", "columns.leave", "app.quit"),
+        ("escape", "pane.back", "filter.leave"),
+        ("tab", "filter.take", "app.next-pane"),
+        ("shift+tab", "filter.take", "app.pane-before"),
+        ("tab", "jump.next", "app.next-pane"),
+        ("shift+tab", "jump.before", "app.pane-before"),
+        # Textual copies with it where text is typed, before it quits elsewhere.
+        ("ctrl+c", "app.quit", ""),
+    }
 
 
 def test_the_same_key_means_the_same_in_all_panes() -> None:
@@ -118,8 +188,10 @@ async def test_the_footer_names_the_keys_that_work_here(console: Opened) -> None
 async def test_help_lists_the_keys_from_the_bindings(console: Opened) -> None:
     async with console(pane="2", size=(120, 60)) as seen:
         await seen.press("?")
-        for text in ("enter  d", "detail", "ctrl+t", "switch profile", "state:stuck,replicating"):
+        for text in ("enter  d", "detail", "ctrl+t", "switch profile"):
             assert text in seen.screen
+        await seen.press("G")
+        assert "state:stuck,replicating" in seen.screen
         await seen.press("2")
         assert "Keys and words" in seen.screen, "keys of the panes do nothing under a dialog"
         await seen.press("escape")
@@ -135,3 +207,32 @@ async def test_keys_can_be_rebound(console: Opened) -> None:
         assert seen.session.feed("rules").refreshed == 1
         await seen.press("t")
         assert seen.pane.view_id == "requests"
+
+
+async def test_a_key_that_prints_does_nothing_while_text_is_typed(console: Opened) -> None:
+    settings = fakes.FakeSettings(fakes.PROFILES, keymap={"app.switch": "t", "app.palette": "p"})
+    async with console(pane="2", settings=settings) as seen:
+        await seen.press("/", *"tp")
+        assert seen.pane.filter == "tp"
+        assert len(seen.app.screen_stack) == 1
+        await seen.press("escape", ":", *"tp", "escape", "t")
+        assert len(seen.app.screen_stack) == 2, "elsewhere it works"
+
+
+async def test_the_palette_leaves_its_key_to_others(console: Opened) -> None:
+    settings = fakes.FakeSettings(fakes.PROFILES, keymap={"app.palette": "f1", "pane.refresh": "ctrl+p"})
+    async with console(pane="2", settings=settings) as seen:
+        await seen.press("ctrl+p")
+        assert seen.session.feed("rules").refreshed == 1
+        assert len(seen.app.screen_stack) == 1
+        await seen.press("f1")
+        assert len(seen.app.screen_stack) == 2
+
+
+async def test_what_is_wrong_with_the_keymap_is_said_at_the_start_and_in_the_help(console: Opened) -> None:
+    fault = "keys.toml:3: app.switch: r already means pane.refresh in a table"
+    async with console(settings=fakes.FakeSettings(fakes.PROFILES, key_faults=(fault,)), size=(120, 60)) as seen:
+        assert "app.switch: r already means" in seen.screen
+        await seen.press("?")
+        assert "Not taken from the keymap" in seen.screen
+        assert fault in seen.screen

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from textual.command import DiscoveryHit
 
 from qostui import config
+from qostui.ui.palette import Palette
 from qostui.ui.screens.first_run import FirstRun
 from qostui.ui.screens.switch import Switch
 
@@ -82,6 +86,69 @@ async def test_jump_goes_to_panes_completes_and_quits(console: Opened) -> None:
         await seen.press(":", *"quit", "enter")
         assert seen.app.return_code == 0
         assert seen.session.closed
+
+
+async def test_words_find_commands_by_their_beginnings_and_letters(console: Opened) -> None:
+    async with console() as seen:
+        for typed, view_id in (("transf", "requests"), ("rul", "rules"), ("go to cr", "credentials"), ("trnsfrs", "requests")):
+            await seen.press(":", *typed, "enter")
+            assert seen.pane.view_id == view_id, typed
+        await seen.press(":", *"prof prod", "enter")
+        await seen.settle()
+        assert seen.session.profile.name == "production"
+        await seen.press(":", *"theme colour", "enter")
+        assert seen.app.theme == "qostui-colour-blind"
+        await seen.press(":", *"theme dark", "enter")
+        assert seen.app.theme == "qostui"
+        await seen.press(":", *"e", "enter")
+        assert "nothing is called e" in seen.screen, "what could mean many things means none"
+
+
+async def test_prompt_and_palette_know_the_same(console: Opened) -> None:
+    async with console() as seen:
+        said: list[str] = []
+        commands = [replace(command, run=partial(said.append, command.words)) for command in seen.app.commands()]
+        seen.app.commands = lambda: commands  # type: ignore[method-assign]
+        seen.app.jump._commands = seen.app.commands
+        assert {"rules", "rses", "transfers", "credentials", "help", "quit", "profile", "profile production", "theme none"} <= {
+            command.words for command in commands
+        }
+        for command in commands:
+            for text in (command.words, command.title, *command.also):
+                seen.app.action_jump()
+                seen.app.jump.take(text)
+                await seen.pilot.pause()
+                assert said[-1:] == [command.words], text
+        palette = Palette(seen.app.screen)
+        shown = [hit async for hit in palette.discover()]
+        assert isinstance(shown[0], DiscoveryHit)
+        for hit in shown:
+            hit.command()
+        assert said[-len(commands) :] == [command.words for command in commands]
+        for command in commands:
+            best = max([hit async for hit in palette.search(command.title)], key=lambda hit: hit.score)
+            best.command()
+            assert said[-1] == command.words
+
+
+async def test_up_brings_back_the_last_jumps_while_nothing_is_typed(console: Opened) -> None:
+    async with console() as seen:
+        for typed in ("rules", "tra", "nonsense", "creds", "rules"):
+            await seen.press(":", *typed, "enter")
+        line = seen.app.jump.input
+        await seen.press(":", "up")
+        assert line.value == "rules"
+        await seen.press("up")
+        assert line.value == "credentials"
+        await seen.press("up", "up", "up")
+        assert line.value == "transfers", "each once, and what was nonsense is forgotten"
+        await seen.press("down", "down", "down")
+        assert line.value == ""
+        await seen.press("up", "up", "enter")
+        assert seen.pane.view_id == "credentials"
+        await seen.press(":", *"th", "down")
+        assert line.value.startswith("theme"), "with something typed the arrows complete"
+        await seen.press("up", "escape")
 
 
 async def test_the_palette_finds_profiles_and_panes(console: Opened) -> None:

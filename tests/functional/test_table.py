@@ -91,7 +91,7 @@ async def test_a_letter_after_s_does_nothing_else(console: Opened) -> None:
         assert "copied" not in seen.screen
         assert seen.table.model.order[0][0] == "copies"
         await seen.press("s", "escape")
-        assert not seen.table.waits_for_letter
+        assert not seen.table.waits_for
         assert seen.table.model.order[0][0] == "copies"
 
 
@@ -166,16 +166,76 @@ async def test_copy_takes_the_row_or_all_marked_ones(console: Opened) -> None:
         assert "copied 2 rows" in seen.screen
 
 
+async def test_y_and_a_letter_copy_one_cell(console: Opened) -> None:
+    async with console(pane="2") as seen:
+        await seen.press("y")
+        assert "to copy that cell" in seen.screen
+        await seen.press("e")
+        assert seen.app.clipboard == "QOS=SAFE"
+        assert "copied EXPRESSION" in seen.screen
+        assert seen.table.model.order == seen.table.view.order, "the letter sorts nothing"
+
+
+async def test_capital_y_copies_the_table_as_it_is_seen(console: Opened) -> None:
+    async with console(pane="2") as seen:
+        await seen.press("/", *"state:stuck", "enter", "Y")
+        lines = [line.split("\t") for line in seen.app.clipboard.splitlines()]
+        assert lines[0][:3] == ["DID", "STATE", "COPIES"]
+        assert [line[0] for line in lines[1:]] == ["fair:raw.run0042", "ska:sdc1"]
+        assert {len(line) for line in lines} == {len(seen.table.view.columns)}
+
+
+async def test_columns_are_chosen_and_remembered(console: Opened) -> None:
+    async with console(pane="2") as seen:
+        await seen.press("w")
+        assert "Columns of Rules" in seen.screen
+        await seen.press("space", "down", "space", "down", "down", "right", "right", "enter")
+        assert seen.table.columns_shown[0] == "did", "the first column stays"
+        assert "state" not in seen.table.columns_shown
+        assert "STATE" not in seen.screen
+        wider = next(placed.width for placed in seen.table._painter.placed if placed.column.id == "expression")
+        assert wider == (seen.table.view.column("expression").width or 0) + 2
+        await seen.press("ctrl+t", "down", "enter")
+        await seen.press("2")
+        assert len(seen.sessions) == 2
+        assert "state" not in seen.table.columns_shown, "another profile shows the same columns"
+    async with console(pane="2") as seen:
+        assert "state" not in seen.table.columns_shown, "and so does the next run"
+        await seen.press("w", "down", "backspace", "enter")
+        assert "state" in seen.table.columns_shown
+
+
+async def test_a_column_may_be_shown_on_a_narrow_terminal(console: Opened) -> None:
+    async with console(pane="2", size=(80, 24)) as seen:
+        assert "copies" not in seen.table.columns_shown
+        await seen.press("w", "down", "down", "space", "enter")
+        assert "copies" in seen.table.columns_shown
+        await seen.press("w", "down", "space", "escape")
+        assert "state" in seen.table.columns_shown, "leaving changes nothing"
+
+
+async def test_the_first_column_stays_while_the_others_move(console: Opened) -> None:
+    async with console(pane="2", size=(60, 20)) as seen:
+        before = seen.screen
+        await seen.press("right")
+        lines = [line for line in seen.screen.splitlines() if "fair:raw.run0042" in line]
+        assert len(lines) == 1
+        assert seen.screen != before
+        assert "DID" in seen.screen
+        await seen.press("left")
+        assert seen.screen == before
+
+
 async def test_a_changed_cell_is_lit_for_a_moment(console: Opened) -> None:
     async with console(pane="2") as seen:
         feed = seen.session.feed("rules")
         feed.put(replace(feed.rows["cbm:aod.v3"], locks_ok_cnt=44, locks_replicating_cnt=56))
         await seen.settle()
-        lit = {column for key, column in seen.table._highlights if key == "cbm:aod.v3"}
+        lit = {column for key, column in seen.table.lit if key == "cbm:aod.v3"}
         assert lit == {"progress", "why"}
         seen.clock.moment += timedelta(seconds=2)
         await seen.settle()
-        assert seen.table._highlights == {}
+        assert seen.table.lit == set()
 
 
 async def test_time_alone_lights_nothing_but_is_counted(console: Opened) -> None:
@@ -185,7 +245,7 @@ async def test_time_alone_lights_nothing_but_is_counted(console: Opened) -> None
         await seen.settle()
         assert "72 m" not in seen.screen
         assert " 1 h" in next(line for line in seen.screen.splitlines() if "cbm:aod.v3" in line)
-        assert seen.table._highlights == {}
+        assert seen.table.lit == set()
 
 
 async def test_columns_go_by_priority(console: Opened) -> None:

@@ -48,20 +48,34 @@ def test_the_settings_of_developers_are_dropped() -> None:
     assert kept["TEXTUAL_LOG"] == "/log"
 
 
-def test_over_ssh_fewer_frames_are_painted() -> None:
-    environ = {"SSH_CONNECTION": "1 2 3 4"}
-    terminal.prepare(environ)
-    assert environ["TEXTUAL_FPS"] == "120"
+@pytest.mark.parametrize(
+    ("environ", "wanted", "slow"),
+    [
+        ({}, None, False),
+        ({"SSH_CONNECTION": "1 2 3 4"}, None, True),
+        ({"SSH_TTY": "/dev/pts/1"}, None, True),
+        ({"SSH_TTY": ""}, None, False),
+        ({"SSH_CONNECTION": "1 2 3 4"}, False, False),
+        ({}, True, True),
+    ],
+)
+def test_the_line_is_slow_over_ssh_or_when_it_is_said_so(environ: dict[str, str], wanted: bool | None, slow: bool) -> None:
+    assert terminal.line(environ, wanted) is (terminal.SLOW if slow else terminal.LOCAL)
+
+
+def test_on_a_slow_line_fewer_frames_are_painted() -> None:
+    environ: dict[str, str] = {}
+    terminal.prepare(environ, terminal.SLOW)
+    assert (environ["TEXTUAL_FPS"], environ["TEXTUAL_ANIMATIONS"]) == ("20", "none")
 
 
 def test_no_color_is_taken_as_it_is_meant() -> None:
-    environ = {"NO_COLOR": "1"}
-    terminal.prepare(environ)
-    assert environ["TEXTUAL_THEME"] == "ansi-dark"
     empty = {"NO_COLOR": ""}
     terminal.prepare(empty)
     assert "NO_COLOR" not in empty
-    assert "TEXTUAL_THEME" not in empty
+    kept = {"NO_COLOR": "1"}
+    terminal.prepare(kept)
+    assert terminal.colourless(kept)
 
 
 def test_the_way_in_imports_no_textual() -> None:
@@ -77,23 +91,53 @@ def test_the_screen_imports_no_rucio() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_without_colour_no_colour_code_is_written() -> None:
+@pytest.mark.parametrize("theme", ["light", "sixteen"])
+def test_without_colour_no_colour_code_is_written_whatever_theme_is_asked_for(theme: str) -> None:
     import re
 
     from .terminals import Terminal
 
-    with Terminal([sys.executable, "-m", "tests.functional.fakes"], environ={"NO_COLOR": "1"}) as seen:
+    with Terminal([sys.executable, "-m", "tests.functional.fakes", f"theme={theme}"], environ={"NO_COLOR": "1"}) as seen:
+        seen.wait_for("live")
+        steps = ((b"2", "STUCK"), (b"?", "Keys and words"), (b"\x1b", ""), (b"\x10", "Go to"), (b"\x1b", ""), (b"j:", "completes"))
+        for key, shown in steps:
+            seen.send(key)
+            seen.wait_for(shown)
+            seen.read(0.3)
+        seen.send(b"theme dark\r")
+        seen.read(0.5)
+        sequences = re.findall(rb"\x1b\[([\d;:]*)m", bytes(seen.output))
+        assert sequences
+        codes = {int(code or 0) for sequence in sequences for code in re.split(rb"[;:]", sequence)}
+        colours = {code for code in codes if 30 <= code <= 49 or 90 <= code <= 107}
+        assert not colours
+        assert 7 in codes, "the row under the cursor is shown reversed"
+
+
+def test_the_theme_without_colours_writes_none_and_still_shows_what_is_chosen() -> None:
+    from .replay import Grid
+    from .terminals import Terminal
+
+    with Terminal([sys.executable, "-m", "tests.functional.fakes", "theme=none"]) as seen:
+        grid = Grid(100, 30)
         seen.wait_for("live")
         seen.send(b"2")
         seen.wait_for("STUCK")
-        seen.send(b"j")
-        seen.read(0.5)
-        sequences = re.findall(rb"\x1b\[([\d;]*)m", bytes(seen.output))
-        assert sequences
-        codes = {int(code or 0) for sequence in sequences for code in sequence.split(b";")}
-        own = {39, 49}  # the terminal's own colours
-        assert not {code for code in codes - own if 30 <= code <= 49 or 90 <= code <= 107}
-        assert 7 in codes, "the row under the cursor is shown reversed"
+        seen.read(0.3)
+        grid.feed(seen.output.decode())
+        assert [y for y, line in enumerate(grid.cells) if "7" in line[40].attributes] == [4], "the row under the cursor"
+        seen.send(b"\x10")
+        seen.wait_for("Go to")
+        seen.send(b"\x1b[B")
+        while seen.read_once(0.5):
+            pass
+        grid = Grid(100, 30)
+        grid.feed(seen.output.decode())
+        chosen = [text for text, line in zip(grid.lines, grid.cells, strict=True) if "7" in line[5].attributes and "Go to" in text]
+        assert len(chosen) == 1
+        cells = [cell for line in grid.cells for cell in line]
+        assert {cell.ink for cell in cells} | {cell.ground for cell in cells} == {""}
+        assert {code for cell in cells for code in cell.attributes} <= {"1", "2", "4", "7"}
 
 
 def test_copied_text_goes_out_as_osc_52_and_through_tmux() -> None:

@@ -30,7 +30,7 @@ def pressing(*keys: str) -> Callable[[Pilot[int]], Awaitable[None]]:
             await pilot.pause(0.1)
             if app.pane is not None:
                 app.pane.drain()
-            app._show_frame()
+            app.show_frame()
         await pilot.pause()
 
     return press

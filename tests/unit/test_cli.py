@@ -250,6 +250,17 @@ def test_profiles_and_config(shell: Shell, fake: FakeRucio) -> None:
     assert shell.run("config", "path")[1].strip() == str(shell.home / "config/qostui/config.toml")
 
 
+def test_config_check_names_what_is_wrong_with_the_keymap(shell: Shell, fake: FakeRucio) -> None:
+    file = shell.home / "config/qostui/keys.toml"
+    file.write_text('"pane.refrsh" = "f5"\n"pane.copy" = "s"\n')
+    code, out, err = shell.run("config", "check")
+    assert (code, out) == (2, "")
+    assert f"{file}:1: no binding is called 'pane.refrsh'; did you mean pane.refresh?" in err
+    assert f"{file}:2: pane.copy: s already means table.sort in a table" in err
+    assert shell.run("profile", "list")[0] == 0, "nothing else minds"
+    assert "--ssh, --no-ssh" in shell.run("--help")[1]
+
+
 def test_the_environment_makes_a_profile(shell: Shell, fake: FakeRucio) -> None:
     token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9."
     fake.good_tokens = {token}

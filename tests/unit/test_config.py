@@ -18,7 +18,7 @@ default_profile = "ops"
 theme = "night"
 
 [keys]
-refresh = "f5"
+"pane.refresh" = "f5"
 
 [profiles.ops]
 rucio_host = "https://rucio.example.org:8443"
@@ -51,7 +51,7 @@ def test_reads_profiles(file: Path) -> None:
     assert settings.profile("ops").ca == file.parent / "ca.pem"
     assert settings.profile("fair.test").read_only
     assert settings.profile("fair.test").login_name == "fair"
-    assert settings.keymap == {"refresh": "f5"}
+    assert settings.keymap == {"pane.refresh": "f5"}
     assert settings.theme == "night"
 
 

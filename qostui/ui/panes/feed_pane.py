@@ -19,10 +19,12 @@ from textual.widgets import Input
 
 from ...domain import query
 from ...domain.errors import Problem, UsageProblem
-from ...domain.table import Row, View
+from ...domain.table import Layout, Row, View
 from ...domain.text import SafeText, clean
 from ...services.feeds import Changes, FeedPort, FeedStatus
+from ...services.layouts import Layouts
 from ..ink import Piece, hints, wall
+from ..screens.columns import Columns
 from ..widgets.detail import Detail
 from ..widgets.feed_line import FaultLine, FeedLine, Showing
 from ..widgets.line import Line
@@ -33,6 +35,7 @@ BUDGET = 0.004
 CHUNK = 250
 SIDE_FROM = 170
 """From so many columns on the detail stands beside the table."""
+SIDE_WIDTH = 76
 REPLACES_BELOW = 30
 """Below so many lines (and no room beside) the detail stands in the table's place."""
 FILTER_AGAIN = 10.0
@@ -80,7 +83,9 @@ class FeedPane(Vertical):
     BINDINGS = [
         Binding("slash", "filter", "filter", key_display="/", id="pane.filter"),
         Binding("r,ctrl+r", "refresh_feed", "refresh", id="pane.refresh"),
-        Binding("c,y", "copy", "copy", id="pane.copy"),
+        Binding("c", "copy", "copy", id="pane.copy"),
+        Binding("Y", "copy_table", "copy the table, as it is filtered and sorted", show=False, id="pane.copy-table"),
+        Binding("w", "columns", "columns: show, hide, width", show=False, id="pane.columns"),
         Binding("e", "problem", "error", show=False, id="pane.problem"),
         Binding("escape", "back", "back", show=False, id="pane.back"),
     ]
@@ -100,8 +105,9 @@ class FeedPane(Vertical):
             super().__init__()
             self.problem = problem
 
-    def __init__(self, view: View[Any], feed: FeedPort[Any], now: Callable[[], datetime]) -> None:
+    def __init__(self, view: View[Any], feed: FeedPort[Any], now: Callable[[], datetime], layouts: Layouts | None = None) -> None:
         super().__init__(id=view.id)
+        self.layouts = layouts or Layouts(None)
         self.view = view = self.dressed(view)
         self.feed = feed
         self.filter = ""
@@ -111,7 +117,7 @@ class FeedPane(Vertical):
         self._backlog: dict[str, Row] = {}
         self._ticked = 0.0
         self._filtered = 0.0
-        self.table: LiveTable[Any] = LiveTable(view, now)
+        self.table: LiveTable[Any] = LiveTable(view, now, self.layouts.of(view.id))
         self.feed_line = FeedLine()
         self.fault_line = FaultLine()
         self.summary = Line(classes="summary")
@@ -135,45 +141,63 @@ class FeedPane(Vertical):
             yield self.detail
 
     def summarise(self, rows: Sequence[Any], now: datetime) -> list[tuple[SafeText, str]]:
-        """What the line above the table says; asked once a second and after changes while the pane is seen."""
+        """What the line above the table says; asked once a second while the pane is seen."""
         return []
 
     # --- data ------------------------------------------------------------------------------------------------
+
+    @property
+    def backlog(self) -> int:
+        """Rows that came from the feed and are not in the table yet."""
+        return len(self._backlog)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing came, nothing is lit, and ages were counted on a moment ago: a drain would change nothing."""
+        return not (self._backlog or self.table.lit_cells or self.feed.has_news) and perf_counter() - self._ticked < 1.0
 
     def drain(self) -> None:
         """Move what the feed has into the table for at most 4 ms, then let ages and highlights go on."""
         start = perf_counter()
         changes = self.feed.drain()
-        changed = bool(changes.upserted or changes.removed) or changes.unconfirmed != self.table.model.unconfirmed
-        if changes.removed:
-            for key in changes.removed:
-                self._backlog.pop(key, None)
+        for key in changes.removed:
+            self._backlog.pop(key, None)
         self._backlog.update(changes.upserted)
-        if changed or self._backlog:
-            removed = changes.removed
-            # Each batch is sorted in, so that a long backlog goes in larger ones: a tenth at a time.
-            chunk = max(CHUNK, len(self._backlog) // 10)
-            while True:
-                upserted = {key: self._backlog.pop(key) for key in list(islice(self._backlog, chunk))}
-                self.table.apply(Changes(upserted, removed, changes.unconfirmed))
-                removed = frozenset()
-                if not self._backlog or perf_counter() - start > BUDGET:
-                    break
-        if changed or start - self._ticked >= 1.0:
+        changed = bool(self._backlog or changes.removed) or changes.unconfirmed is not self.table.model.unconfirmed
+        removed = changes.removed
+        while changed:
+            upserted = {key: self._backlog.pop(key) for key in list(islice(self._backlog, CHUNK))}
+            self.table.apply(Changes(upserted, removed, changes.unconfirmed))
+            removed = frozenset()
+            if not self._backlog:
+                self._backlog = {}  # one that was large keeps its memory though it is empty
+                break
+            if perf_counter() - start > BUDGET:
+                break
+        a_second_on = start - self._ticked >= 1.0
+        if a_second_on:
             self._ticked = start
-            if self.filter and start - self._filtered >= FILTER_AGAIN:
-                self._filtered = start
-                self.table.set_view(matches=self.table.model.matches)
-            if self.summed_up:
-                parts = self.summarise(list(self.table.model.rows.values()), self._now())
-                self.summary.show(joined(parts, self.app.size.width))
+            self._refilter(start)
+            self._summarise()
+        if changed or a_second_on:
             self._show_lines()
             self._show_detail()
         self.table.tick()
 
+    def _refilter(self, moment: float) -> None:
+        """Rows grow older: a filter that may tell ages is applied anew now and then."""
+        if self.table.model.filter.may_tell_time and moment - self._filtered >= FILTER_AGAIN:
+            self._filtered = moment
+            self.table.set_view()
+
+    def _summarise(self) -> None:
+        if self.summed_up:
+            parts = self.summarise(list(self.table.model.rows.values()), self._now())
+            self.summary.show(joined(parts, self.app.size.width))
+
     def _show_lines(self) -> None:
         status, now, model = self.feed.status, self._now(), self.table.model
-        showing = Showing(len(model), len(model.rows), len(model.marks), self.filter, self._fault, self.table.waits_for_letter)
+        showing = Showing(len(model), len(model.rows), len(model.marks), self.filter, self._fault, self.table.waits_for, model.rearranging)
         self.feed_line.show_status(status, showing, now)
         self.fault_line.show_status(status, now)
         self.table.set_notice(self._notice(status))
@@ -212,8 +236,12 @@ class FeedPane(Vertical):
         if self.detail_open:
             self._close_detail()
             return
-        self.add_class("-detail")
         self._place_detail()
+        if (row := self.table.cursor_row) is not None:
+            # Before it is seen, so that it is never blank.
+            width = SIDE_WIDTH if self.has_class("-side") else self.app.size.width
+            self.detail.show_facts(self.view.detail(row, self._now()), width)
+        self.add_class("-detail")
         self.call_after_refresh(self._show_detail)
         if self.has_class("-replace"):
             self.detail.focus()
@@ -256,7 +284,7 @@ class FeedPane(Vertical):
             self._fault = ""
             self.filter = wall(text.strip())
             self._filtered = perf_counter()
-            self.table.set_view(matches=parsed.matches if self.filter else None)
+            self.table.set_view(wanted=parsed)
         self._show_lines()
         return self._fault
 
@@ -313,6 +341,22 @@ class FeedPane(Vertical):
             self.post_message(self.Copied("\n".join(self.table.plain(each) for each in marked), f"{len(marked)} rows"))
         elif key is not None:
             self.post_message(self.Copied(self.table.plain(key), "the row"))
+
+    @on(LiveTable.CellChosen)
+    def _copy_cell(self, event: LiveTable.CellChosen) -> None:
+        event.stop()
+        self.post_message(self.Copied(event.text, event.label or "the cell"))
+
+    def action_copy_table(self) -> None:
+        self.post_message(self.Copied(self.table.separated(), f"the table, {len(self.table.model):,} rows"))
+
+    def action_columns(self) -> None:
+        self.app.push_screen(Columns(self.view, self.layouts.of(self.view_id), self.table.columns_shown), self._arrange_columns)
+
+    def _arrange_columns(self, layout: Layout | None) -> None:
+        if layout is not None:
+            self.layouts.keep(self.view_id, layout)
+            self.table.set_layout(layout)
 
     def focus_table(self) -> None:
         """Put the keys where the reader looks."""

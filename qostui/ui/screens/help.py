@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
 
+from ...domain.text import clean
 from ..ink import Piece, hints
 from ..widgets.key_bar import key_text
 from ..widgets.line import Line, Sheet
@@ -32,6 +33,7 @@ PLACES = (
     ("profile NAME", "switch to another profile"),
     ("theme NAME", "other colours"),
     ("help, quit", ""),
+    ("up, down", "with nothing typed: the last jumps"),
 )
 SIGNS = (
     ("✖", "state-stuck", "wrong"),
@@ -68,8 +70,8 @@ class Dialog(ModalScreen[None]):
             yield Sheet([[], *self._lines], indent=self._indent)
 
 
-def help_lines(app: App[Any], screen: Screen[object]) -> list[list[Piece]]:
-    """The keys of `screen` by group, then how a filter is written."""
+def help_lines(app: App[Any], screen: Screen[object], faults: Sequence[str] = ()) -> list[list[Piece]]:
+    """What of the keymap is not taken, the keys of `screen` by group, then how a filter is written."""
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
@@ -79,6 +81,8 @@ def help_lines(app: App[Any], screen: Screen[object]) -> list[list[Piece]]:
         if text not in entry[0]:
             entry[0].append(text)
     lines: list[list[Piece]] = []
+    if faults:
+        lines += [[("Not taken from the keymap", "bold warning")], *([(f"  ▲ {clean(fault)}", "warning")] for fault in faults), []]
     for group, title in GROUPS:
         if group not in groups:
             continue
@@ -100,5 +104,5 @@ def help_lines(app: App[Any], screen: Screen[object]) -> list[list[Piece]]:
 class Help(Dialog):
     """All keys."""
 
-    def __init__(self, app: App[Any], screen: Screen[object]) -> None:
-        super().__init__("Keys and words", help_lines(app, screen))
+    def __init__(self, app: App[Any], screen: Screen[object], faults: Sequence[str] = ()) -> None:
+        super().__init__("Keys and words", help_lines(app, screen, faults))

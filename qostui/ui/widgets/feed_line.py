@@ -12,6 +12,10 @@ from .line import Line
 
 OLD = timedelta(minutes=1)
 STALE = timedelta(minutes=5)
+LETTERS = {
+    "sort": "press the letter of a column, again to turn the order; esc leaves it",
+    "copy": "press the letter of a column to copy that cell; esc leaves it",
+}
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,10 @@ class Showing:
     filter: str = ""
     filter_fault: str = ""
     """Why the text in the filter input is not applied."""
-    waits_for_letter: bool = False
+    waits_for: str = ""
+    """`sort` or `copy` while the next key names a column."""
+    rearranging: bool = False
+    """The filter or order that was asked for is still being worked out."""
 
 
 class FeedLine(Line):
@@ -35,8 +42,8 @@ class FeedLine(Line):
     def show_status(self, status: FeedStatus, showing: Showing, now: datetime) -> None:
         """Say how the feed is at the moment `now`."""
         left: list[Piece]
-        if showing.waits_for_letter:
-            left = [(" sort: ", "warning bold"), ("press the letter of a column, again to turn the order; esc leaves it", "warning")]
+        if showing.waits_for:
+            left = [(f" {showing.waits_for}: ", "warning bold"), (LETTERS[showing.waits_for], "warning")]
         elif showing.filter_fault:
             left = [(f" ✖ {showing.filter_fault}", "error")]
         elif showing.filter:
@@ -49,7 +56,7 @@ class FeedLine(Line):
             right += [(f"✓ {showing.marked} marked", "accent bold"), (" · ", "muted")]
         if not narrow:
             count = f"{showing.shown:,} of {showing.total:,}" if showing.filter else f"{showing.total:,}"
-            right += [(count, ""), (" · ", "muted")]
+            right += [("… ", "warning") if showing.rearranging else ("", ""), (count, ""), (" · ", "muted")]
         right += _age(status, now)
         right += _state(status)
         self.show(left, [*right, (" ", "")])

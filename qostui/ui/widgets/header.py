@@ -20,10 +20,14 @@ class Header(Line):
 
     DEFAULT_CSS = "Header { background: $panel; }"
 
+    def __init__(self, *, seconds: bool = True) -> None:
+        super().__init__()
+        self._clock = "%H:%M:%S" if seconds else "%H:%M"
+
     def show_identity(self, identity: Identity | None, now: datetime) -> None:
         """Say who we are at the moment `now`."""
         width = self.size.width or self.app.size.width
-        clock: list[Piece] = [(f" {now:%H:%M:%S}Z ", "")]
+        clock: list[Piece] = [(f" {now.strftime(self._clock)}Z ", "")]
         if identity is None:
             self.show([(" qostui ", "bold primary"), (" no profile ", "warning bold")], clock)
             return

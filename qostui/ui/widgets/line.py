@@ -10,12 +10,12 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widget import Widget
 
 from ..ink import Piece, strip, wrap
+from .direct import DirectLines
 
 
-class Line(Widget):
+class Line(DirectLines):
     """One line: pieces at the left, pieces at the right."""
 
     DEFAULT_CSS = "Line { height: 1; width: 1fr; }"
@@ -43,7 +43,7 @@ class Line(Widget):
         return strip(self.app, self.rich_style, left, right, self.size.width)
 
 
-class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
+class Sheet(DirectLines, ScrollView, can_focus=True, inherit_bindings=False):
     """Lines of pieces, folded to the width, that scroll."""
 
     DEFAULT_CSS = """
@@ -88,15 +88,19 @@ class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
         width = self.scrollable_content_region.width or self.size.width
         if width <= 0:
             return
-        self._lines = [folded for line in self._source for folded in wrap(line, width, self._indent)]
+        self._lines = self._folded(width)
         size = Size(width, len(self._lines))
         if size != self.virtual_size:
             self.virtual_size = size
         self.refresh()
 
+    def _folded(self, width: int) -> list[list[Piece]]:
+        return [folded for line in self._source for folded in wrap(line, width, self._indent)]
+
     def render_line(self, y: int) -> Strip:
         if self._source and not self._lines:
-            # Painted before, or without, its Resize event.
+            # Painted before, or without, its Resize event: at once, or it would be blank for a moment.
+            self._lines = self._folded(self.scrollable_content_region.width or self.size.width)
             self.call_later(self._fold)
         index = self.scroll_offset.y + y
         width = self.size.width

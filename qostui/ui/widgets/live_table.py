@@ -7,48 +7,46 @@ Textual 8.2.8 lays the whole screen out again when it changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Thread
 from typing import Any, Generic
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import on
 from textual.binding import Binding
-from textual.events import Blur, Focus, Key, Resize
+from textual.events import Blur, Focus, Key, MouseScrollDown, MouseScrollUp, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ...domain.table import Column, View
+from ...domain.query import Filter
+from ...domain.sort import Order
+from ...domain.table import Layout, View
 from ...services.feeds import Changes
-from ..ink import Piece, cells, fit, ink, strip, wall, wrap
-from .column_widths import fill
-from .table_model import Matcher, Order, R, TableModel
+from ...services.table_model import AT_ONCE, R, Rearrangement, TableModel
+from ..ink import Piece, cells, strip, wall, wrap
+from .columns import Placed
+from .direct import DirectLines
+from .table_painter import TablePainter
 
-GUTTER = 2
-HIGHLIGHT = timedelta(seconds=1.5)
+SAME_MOMENT = timedelta(milliseconds=50)
+LOOK_EVERY = timedelta(seconds=1)
+"""How often ages and times left are looked at, if nothing else happens."""
 
-
-@dataclass(frozen=True)
-class Placed(Generic[R]):
-    """A column on the screen: first cell (before scrolling) and width."""
-
-    column: Column[R]
-    x: int
-    width: int
+WHEEL = 3
+"""Rows for one notch of the mouse's wheel."""
 
 
-class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
+class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """A table of one view, with a cursor that stays on its row, marks, sort and filter."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES = {"table--header", "table--cursor", "table--cursor-blurred", "table--changed", "table--unconfirmed"}
     DEFAULT_CSS = """
-    LiveTable { height: 1fr; width: 1fr; overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; background: $background;
-        scrollbar-color: $scroll; scrollbar-color-hover: $scroll; scrollbar-color-active: $scroll;
-        scrollbar-background: $background; scrollbar-background-hover: $background; scrollbar-background-active: $background; }
+    LiveTable { height: 1fr; width: 1fr; overflow: hidden; background: $background; }
     LiveTable > .table--header { color: $heading; text-style: bold; background: $panel; }
     LiveTable > .table--cursor { background: $cursor; }
     LiveTable > .table--cursor-blurred { background: $cursor-blurred; }
@@ -61,8 +59,9 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """
     BINDINGS = [
         Binding("enter,d", "open", "detail", id="table.open"),
-        Binding("s", "sort", "sort", id="table.sort"),
+        Binding("s", "ask_column('sort')", "sort", id="table.sort"),
         Binding("space", "mark", "mark", id="table.mark"),
+        Binding("y", "ask_column('copy')", "copy one cell: then the letter of a column", show=False, id="table.copy-cell"),
         Binding("down,j", "move(1)", "next row", show=False, id="table.down"),
         Binding("up,k", "move(-1)", "row before", show=False, id="table.up"),
         Binding("pagedown", "page(1)", "page down", show=False, id="table.page-down"),
@@ -80,42 +79,65 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """Another row is under the cursor, or it was replaced."""
 
     class Arranged(Message):
-        """Sort order or marks changed, or the table waits for the letter of a column."""
+        """Filter, sort order or marks changed, or the table waits for the letter of a column."""
 
-    def __init__(self, view: View[R], now: Callable[[], datetime], **arguments: Any) -> None:
+    class CellChosen(Message):
+        """The text of one cell is wanted on the clipboard."""
+
+        def __init__(self, label: str, text: str) -> None:
+            super().__init__()
+            self.label = label
+            self.text = text
+
+    class Rearranged(Message):
+        """A thread has filtered and sorted all rows anew."""
+
+        def __init__(self, done: Rearrangement[Any]) -> None:
+            super().__init__()
+            self.done = done
+
+    def __init__(self, view: View[R], now: Callable[[], datetime], layout: Layout | None = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.view = view
         self.model: TableModel[R] = TableModel(view)
-        self.waits_for_letter = False
+        self.waits_for = ""
+        """`sort` or `copy` while the next key names a column, else ""."""
         self._clock = now
-        self._now = now()
+        self._layout = layout or Layout()
+        self._painter: TablePainter[R] = TablePainter(self, view, now())
+        self._looked_at = self._painter.now
         self._cursor = 0
         self._cursor_key: str | None = None
         self._pinned = False
-        self._placed: list[Placed[R]] = []
-        self._width = 0
-        self._arranged_for = (-1, -1)
-        self._painted: dict[str, tuple[str, ...]] = {}
-        self._highlights: dict[tuple[str, str], datetime] = {}
         self._notice: list[list[Piece]] = []
+        self._stale: list[Region] = []
+        """What is to be painted again, gathered while a batch is taken in: Textual is told once."""
+        self._ground = Style()
+        """Looked up anew for each update."""
+        self._painted_thumb = range(0)
+        self._room = self._page = 0
+        """Cells of a line without the scroll bar, and lines without the header."""
 
     # --- data in ---------------------------------------------------------------------------------------------
 
     def apply(self, changes: Changes[R]) -> None:
         """Take in a batch and repaint the visible lines that it changed."""
-        self._now = self._clock()
+        now = self._painter.now = self._clock()
+        self._arrange()
         before = self._visible()
         was_empty = not len(self.model)
         unconfirmed = self.model.unconfirmed
-        applied = self.model.apply(changes, self._now)
-        self._highlight(before, applied.replaced)
+        applied = self.model.apply(changes, now)
+        for key in before:
+            if (old := applied.replaced.get(key)) is not None and (new := self.model.rows.get(key)) is not None:
+                self._painter.light(key, old, new)
         if applied.moved:
             self._settle()
             if was_empty or not len(self.model):
                 self.refresh()
                 return
         after = self._visible()
-        flipped = unconfirmed ^ self.model.unconfirmed
+        flipped = frozenset() if unconfirmed is self.model.unconfirmed else unconfirmed ^ self.model.unconfirmed
         for line, key in enumerate(after):
             if line >= len(before) or before[line] != key or key in flipped:
                 self._refresh_line(line)
@@ -123,15 +145,42 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
                 self._refresh_cells(line, key)
         for line in range(len(after), len(before)):
             self._refresh_line(line)
+        self._refresh_stale()
         if self._cursor_key in applied.replaced:
             self.post_message(self.Moved())
 
-    def set_view(self, *, matches: Matcher | None, order: Order | None = None) -> None:
-        """Filter and sort anew; the cursor stays on its row if that is still shown."""
-        self._now = self._clock()
-        self.model.set_view(self._now, matches=matches, order=self.model.order if order is None else order)
-        self._settle()
-        self.refresh()
+    def set_view(self, *, wanted: Filter | None = None, order: Order | None = None) -> None:
+        """Filter and sort anew; the cursor stays on its row if that is still shown.
+
+        With many rows the work is done in a thread, and the table shows the old view until it is done.
+        """
+        now = self._painter.now = self._clock()
+        job = self.model.rearrange(
+            now, wanted=self.model.filter if wanted is None else wanted, order=self.model.order if order is None else order
+        )
+        if job.size <= AT_ONCE:
+            job.run(rest=False)
+            self._show(job)
+        else:
+            Thread(target=self._rearrange, args=(job,), name="rearrange", daemon=True).start()
+            self.post_message(self.Arranged())
+
+    def _rearrange(self, job: Rearrangement[R]) -> None:
+        job.run(rest=True)
+        if job.wanted:
+            self.post_message(self.Rearranged(job))
+
+    @on(Rearranged)
+    def _rearranged(self, event: Rearranged) -> None:
+        event.stop()
+        self._show(event.done)
+
+    def _show(self, job: Rearrangement[R]) -> None:
+        self._painter.now = self._clock()
+        if self.model.take(job, self._painter.now):
+            self._settle()
+            self.refresh()
+            self.post_message(self.Arranged())
 
     def set_notice(self, lines: Sequence[Sequence[Piece]]) -> None:
         """What is painted in the table's place while it has no rows."""
@@ -141,18 +190,30 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             if not len(self.model):
                 self.refresh()
 
+    def set_layout(self, layout: Layout) -> None:
+        """Show, hide and size the columns as a person wants them."""
+        self._layout = layout
+        self._arrange()
+        self.refresh()
+
     def tick(self) -> None:
         """Let ages count and highlights fade: repaints only the cells whose text is another one now."""
-        self._now = self._clock()
-        if not self._arranged():
+        now = self._clock()
+        if abs(now - self._painter.now) >= SAME_MOMENT:  # else what was just looked at still holds
+            self._painter.now = now
+        if self._arrange():
             self._show_cursor()
             self.refresh()
             return
-        for key, column in [item for item, until in self._highlights.items() if until <= self._now]:
-            del self._highlights[key, column]
-            self._refresh_column(key, column)
-        for line, key in enumerate(self._visible()):
-            self._refresh_cells(line, key)
+        for key, placed in self._painter.fade():
+            index = self.model.index(key)
+            if index is not None:
+                self._refresh_cell(index - int(self.scroll_offset.y), placed)
+        if abs(self._painter.now - self._looked_at) >= LOOK_EVERY:
+            self._looked_at = self._painter.now
+            for line, key in enumerate(self._visible()):
+                self._refresh_cells(line, key)
+        self._refresh_stale()
 
     # --- what is where ---------------------------------------------------------------------------------------
 
@@ -166,25 +227,49 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """The row under the cursor."""
         return self.model.rows.get(self._cursor_key) if self._cursor_key is not None else None
 
-    def plain(self, key: str) -> str:
-        """All columns of a row as text, hidden ones too, two spaces between."""
+    def texts(self, key: str) -> list[str]:
+        """The texts of all columns of a row, hidden ones too, without padding."""
         row = self.model.rows[key]
-        return "  ".join(text for column in self.view.columns if (text := wall(column.text(row, self._now)).strip()))
+        return [wall(column.text(row, self._painter.now)).strip() for column in self.view.columns]
+
+    def plain(self, key: str) -> str:
+        """All columns of a row as one text, two spaces between."""
+        return "  ".join(text for text in self.texts(key) if text)
+
+    def separated(self) -> str:
+        """All rows that are shown, in their order, with a header line; tabs between the columns."""
+        lines = [[column.label or column.id for column in self.view.columns]]
+        lines += [self.texts(key) for key in self.model.keys(0, len(self.model))]
+        return "\n".join("\t".join(line) for line in lines)
 
     @property
     def columns_shown(self) -> tuple[str, ...]:
-        """Ids of the columns that are not hidden for want of room."""
-        return tuple(placed.column.id for placed in self._placed)
+        """Ids of the columns that are not hidden for want of room or by wish."""
+        return tuple(placed.column.id for placed in self._painter.placed)
+
+    @property
+    def lit_cells(self) -> int:
+        """How many cells have just changed."""
+        return len(self._painter.highlights)
+
+    @property
+    def lit(self) -> set[tuple[str, str]]:
+        """(key, column id) of the cells that have just changed."""
+        return set(self._painter.highlights)
+
+    @property
+    def _thumb(self) -> range:
+        return self._painter.thumb(self._page, len(self.model), int(self.scroll_offset.y))
 
     def _visible(self) -> list[str]:
-        top = self.scroll_offset.y
-        return self.model.keys(top, top + max(0, self.size.height - 1))
+        top = int(self.scroll_offset.y)
+        return self.model.keys(top, top + self._page)
 
     def _settle(self) -> None:
         """After rows moved: cursor back on its row, the window where it was, scroll bar to size."""
         index = self.model.index(self._cursor_key) if self._pinned else None
         top = self.scroll_offset.y
-        page = max(1, self.size.height - 1)
+        page = max(1, self._page)
         moved_by = 0
         if index is None:
             index = max(0, min(self._cursor, len(self.model) - 1)) if self._pinned else 0
@@ -201,172 +286,107 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._show_cursor()
 
     def _resize(self) -> None:
-        size = Size(self._width, len(self.model) + 1)
+        size = Size(self._painter.width, len(self.model) + 1)
         if size != self.virtual_size:
             self.set_reactive(Widget.virtual_size, size)
             if self.is_attached:
                 self._scroll_update(size)
+        if self._thumb != self._painted_thumb:
+            self._stale.append(Region(self._room, 1, 1, self._page))
 
-    def _arrange(self) -> None:
-        """Give each column its place: priorities by the terminal's width, the rest to the column without a width."""
-        terminal = self.app.size.width
-        gap = 1 if terminal < 140 else 2
-        least = {1: 0, 2: 100, 3: 140}
-        columns = [column for column in self.view.columns if terminal >= least.get(column.priority, 140)]
-        widths = fill([column.width for column in columns], self.size.width - GUTTER - gap * len(columns))
-        self._placed = []
-        x = GUTTER
-        for column, width in zip(columns, widths, strict=True):
-            self._placed.append(Placed(column, x, width))
-            x += width + gap
-        self._width = max(GUTTER, x - gap)
-
-    def _arranged(self) -> bool:
+    def _arrange(self) -> bool:
         """See to it that the columns are placed for the present size; says whether they were not.
 
         A widget mounted while the screen is laid out may be painted before, or without, its Resize event.
         """
-        size = (self.size.width, self.app.size.width)
-        if size == self._arranged_for:
-            return True
-        self._arranged_for = size
-        self._arrange()
+        size = self.size
+        self._room, self._page = max(0, size.width - 1), max(0, size.height - 1)
+        if not size.width or not self._painter.arrange(self._room, self.app.size.width, self._layout):
+            return False
         self._resize()
-        return False
+        return True
 
     def on_resize(self, _: Resize) -> None:
-        self._arranged()
+        self._arrange()
         self._show_cursor()
         self.refresh()
 
     # --- painting --------------------------------------------------------------------------------------------
 
+    def begin_lines(self) -> None:
+        self._arrange()
+        self._painter.begin()
+        self._ground = self.rich_style
+        self._painted_thumb = self._thumb
+
     def render_line(self, y: int) -> Strip:
-        self._arranged()
-        width = self.size.width
-        left = self.scroll_offset.x
+        room, left, ground = self._room, int(self.scroll_offset.x), self._ground
         if y == 0:
             style = self.get_component_rich_style("table--header")
-            return self._header(style).crop_extend(left, left + width, style)
+            header = self._painter.header(style, self.model.order, bool(self.waits_for), left, room)
+            return Strip([*header, Segment(" ", style)], room + 1)
         if not len(self.model):
-            return self._notice_line(y - 1, width)
-        key = self.model.key_at(self.scroll_offset.y + y - 1)
+            return self._notice_line(y - 1, room + 1)
+        key = self.model.key_at(int(self.scroll_offset.y) + y - 1)
+        bar = self._painter.bar(y - 1 in self._painted_thumb, ground)
         if key is None:
-            return Strip.blank(width, self.rich_style)
-        style = self._line_style(key)
-        return self._row(key, style).crop_extend(left, left + width, style)
+            return Strip([Segment(" " * room, ground), bar], room + 1)
+        under_cursor = key == self._cursor_key
+        style = self._line_style(key, under_cursor)
+        line = self._painter.row(key, self.model.rows[key], style, under_cursor, key in self.model.marks, left, room)
+        return Strip([*line, bar], room + 1)
 
-    def _line_style(self, key: str) -> Style:
-        style = self.rich_style
-        if key == self._cursor_key:
+    def _line_style(self, key: str, under_cursor: bool) -> Style:
+        style = self._ground
+        if under_cursor:
             style += self.get_component_rich_style("table--cursor" if self.has_focus else "table--cursor-blurred", partial=True)
         if key in self.model.unconfirmed:
             style += self.get_component_rich_style("table--unconfirmed", partial=True)
         return style
 
-    def _header(self, style: Style) -> Strip:
-        first, descending = self.model.order[0] if self.model.order else ("", False)
-        hint = ink(self.app, "warning bold") if self.waits_for_letter else style
-        segments = [Segment(" " * GUTTER, style)]
-        x = GUTTER
-        for placed in self._placed:
-            column = placed.column
-            segments.append(Segment(" " * (placed.x - x), style))
-            label = column.label
-            if self.waits_for_letter and column.letter:
-                label = f"{column.letter}·{label}"
-            elif column.id == first and label:
-                label = f"{label} {'▼' if descending else '▲'}"
-            segments.append(
-                Segment(fit(label, placed.width, column.align), style + hint if self.waits_for_letter and column.letter else style)
-            )
-            x = placed.x + placed.width
-        return Strip(segments)
-
-    def _texts(self, key: str) -> tuple[str, ...]:
-        row = self.model.rows[key]
-        return tuple(placed.column.text(row, self._now) for placed in self._placed)
-
-    def _row(self, key: str, style: Style) -> Strip:
-        row = self.model.rows[key]
-        texts = self._painted[key] = self._texts(key)
-        if len(self._painted) > 4 * max(40, self.size.height):
-            self._painted = {shown: self._painted[shown] for shown in self._visible() if shown in self._painted}
-        cursor = "▌" if key == self._cursor_key else " "
-        mark = "✓" if key in self.model.marks else " "
-        segments = [Segment(cursor, style + ink(self.app, "primary")), Segment(mark, style + ink(self.app, "bold accent"))]
-        x = GUTTER
-        for placed, text in zip(self._placed, texts, strict=True):
-            column = placed.column
-            if placed.x > x:
-                segments.append(Segment(" " * (placed.x - x), style))
-            cell = style
-            if column.style is not None and (name := column.style(row)):
-                cell = cell + ink(self.app, name)
-            if (key, column.id) in self._highlights:
-                cell = cell + self.get_component_rich_style("table--changed", partial=True)
-            segments.append(Segment(fit(text, placed.width, column.align), cell))
-            x = placed.x + placed.width
-        return Strip(segments)
-
     def _notice_line(self, y: int, width: int) -> Strip:
         lines = [folded for line in self._notice for folded in wrap(line, max(10, width - 4))]
-        top = max(0, min(6, (self.size.height - 1 - len(lines)) // 3))
+        top = max(0, min(6, (self._page - len(lines)) // 3))
         if not top <= y < top + len(lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._ground)
         line = lines[y - top]
-        return strip(self.app, self.rich_style, [(" " * max(0, (width - cells(line)) // 2), ""), *line], (), width)
+        return strip(self.app, self._ground, [(" " * max(0, (width - cells(line)) // 2), ""), *line], (), width)
 
     def _refresh_line(self, line: int) -> None:
-        if 0 <= line < self.size.height - 1:
-            self.refresh(Region(0, line + 1, self.size.width, 1))
+        if 0 <= line < self._page:
+            self._stale.append(Region(0, line + 1, self._room, 1))
 
     def _refresh_cells(self, line: int, key: str) -> None:
-        painted = self._painted.get(key)
-        texts = self._texts(key)
-        if painted is None or len(painted) != len(texts):
+        differing = self._painter.differing(key, self.model.rows[key])
+        if differing is None:
             self._refresh_line(line)
             return
-        for placed, old, new in zip(self._placed, painted, texts, strict=True):
-            if old != new or (key, placed.column.id) in self._highlights:
-                self._refresh_cell(line, placed)
+        for placed in differing:
+            self._refresh_cell(line, placed)
 
     def _refresh_cell(self, line: int, placed: Placed[R]) -> None:
-        x = placed.x - self.scroll_offset.x
-        region = Region(x, line + 1, placed.width, 1).intersection(self.size.region)
-        if region:
-            self.refresh(region)
+        if 0 <= line < self._page:
+            x, width = self._painter.cells_of(placed, int(self.scroll_offset.x))
+            if (width := min(width, self._room - x)) > 0:
+                self._stale.append(Region(x, line + 1, width, 1))
 
-    def _refresh_column(self, key: str, column: str) -> None:
-        index = self.model.index(key)
-        if index is None:
-            return
-        line = index - self.scroll_offset.y
-        for placed in self._placed:
-            if placed.column.id == column and 0 <= line < self.size.height - 1:
-                self._refresh_cell(line, placed)
-
-    def _highlight(self, visible: Sequence[str], replaced: dict[str, R]) -> None:
-        """Note which visible cells another value came into; one that only counts time is not a change."""
-        until = self._now + HIGHLIGHT
-        for key in visible:
-            old = replaced.get(key)
-            new = self.model.rows.get(key)
-            if old is None or new is None:
-                continue
-            for placed in self._placed:
-                text = placed.column.text
-                if text(old, self._now) != text(new, self._now):
-                    self._highlights[key, placed.column.id] = until
+    def _refresh_stale(self) -> None:
+        if self._stale:
+            stale, self._stale = self._stale, []
+            self.refresh(*stale)
 
     # --- cursor and keys -------------------------------------------------------------------------------------
 
     def on_focus(self, _: Focus) -> None:
-        self._refresh_line(self._cursor - self.scroll_offset.y)
+        self._refresh_cursor()
 
     def on_blur(self, _: Blur) -> None:
-        self.waits_for_letter = False
-        self._refresh_line(self._cursor - self.scroll_offset.y)
+        self.waits_for = ""
+        self._refresh_cursor()
+
+    def _refresh_cursor(self) -> None:
+        self._refresh_line(self._cursor - int(self.scroll_offset.y))
+        self._refresh_stale()
 
     def move_to(self, index: int) -> None:
         """Put the cursor on the row at `index`, as near as there is one."""
@@ -375,9 +395,9 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         key = self.model.key_at(index)
         if key == self._cursor_key:
             return
-        self._refresh_line(self._cursor - self.scroll_offset.y)
+        self._refresh_cursor()
         self._cursor, self._cursor_key = index, key
-        self._refresh_line(self._cursor - self.scroll_offset.y)
+        self._refresh_cursor()
         self._show_cursor()
         self.post_message(self.Moved())
 
@@ -389,19 +409,25 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def _show_cursor(self) -> None:
         top = self.scroll_offset.y
-        page = self.size.height - 1
+        page = self._page
         if page <= 0 or top <= self._cursor < top + page:
             return
-        # Scrolling repaints the whole table whatever the step: a third of a page at once repaints less often.
-        step = page // 3
+        # Scrolling repaints the whole table whatever the step: half a page at once repaints less often.
+        step = page // 2
         target = self._cursor - step if self._cursor < top else self._cursor - page + 1 + step
         self.scroll_to(y=max(0, min(target, len(self.model) - page)), animate=False, immediate=True, force=True)
+
+    def on_mouse_scroll_down(self, _: MouseScrollDown) -> None:
+        self.action_move(WHEEL)
+
+    def on_mouse_scroll_up(self, _: MouseScrollUp) -> None:
+        self.action_move(-WHEEL)
 
     def action_move(self, by: int) -> None:
         self.move_to(self._cursor + by)
 
     def action_page(self, direction: int) -> None:
-        self.move_to(self._cursor + direction * max(1, self.size.height - 1))
+        self.move_to(self._cursor + direction * max(1, self._page))
 
     def action_edge(self, end: int) -> None:
         self.move_to(len(self.model) - 1 if end else 0)
@@ -419,34 +445,37 @@ class LiveTable(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             return
         self._pinned = True
         self.model.marks ^= {self._cursor_key}
-        self._refresh_line(self._cursor - self.scroll_offset.y)
+        self._refresh_cursor()
         self.post_message(self.Arranged())
         self.action_move(1)
 
-    def action_sort(self) -> None:
-        self._wait_for_letter(True)
+    def action_ask_column(self, purpose: str) -> None:
+        self._wait_for_letter(purpose)
 
-    def _wait_for_letter(self, wait: bool) -> None:
-        self.waits_for_letter = wait
-        self.refresh(Region(0, 0, self.size.width, 1))
+    def _wait_for_letter(self, purpose: str) -> None:
+        self.waits_for = purpose
+        self.refresh(Region(0, 0, self._room, 1))
         self.post_message(self.Arranged())
 
     def on_key(self, event: Key) -> None:
-        """After `s` the next key names a column; pressed for the same column it turns the order."""
-        if not self.waits_for_letter:
+        """After `s` or `y` the next key names a column."""
+        purpose = self.waits_for
+        if not purpose:
             return
         event.stop()
         event.prevent_default()
-        self._wait_for_letter(False)
-        for column in self.view.columns:
-            if column.letter and column.letter == event.character:
-                self.sort_by(column.id)
-                return
+        self._wait_for_letter("")
+        column = next((column for column in self.view.columns if column.letter and column.letter == event.character), None)
+        if column is None:
+            return
+        if purpose == "sort":
+            self.sort_by(column.id)
+        elif (row := self.cursor_row) is not None:
+            self.post_message(self.CellChosen(column.label, wall(column.text(row, self._painter.now)).strip()))
 
     def sort_by(self, column: str) -> None:
         """Sort by this column first; again: the other way round."""
         order = self.model.order
         descending = not order[0][1] if order and order[0][0] == column else False
         rest = tuple(item for item in self.view.order if item[0] != column)
-        self.set_view(matches=self.model.matches, order=((column, descending), *rest))
-        self.post_message(self.Arranged())
+        self.set_view(order=((column, descending), *rest))

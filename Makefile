@@ -7,6 +7,10 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 bin := .venv/bin
 # Arguments for pytest: make test ARGS='tests/unit -k filter'
 ARGS ?=
+# Measurements for the benchmark (all by default), repetitions, and how long a soak lasts.
+NAME ?=
+REPEAT ?= 5
+SECONDS ?= 1800
 
 .PHONY: help
 help: ## this list
@@ -36,6 +40,14 @@ test: setup check ## check the code and run the whole suite, against the lake to
 test-40: setup ## the tests that need a lake with Rucio 40.4.2
 	@$(bin)/python -m pytest -m rucio40 $(ARGS)
 
+.PHONY: bench
+bench: setup ## measure the console against its budgets; NAME='keys idle' for a part, REPEAT=1 for a quick look
+	@$(bin)/python -m bench --repeat $(REPEAT) $(NAME)
+
+.PHONY: soak
+soak: environment ## half an hour of updates and keys; fails when memory grows; SECONDS=300 shortens it
+	@$(bin)/python -m bench.soak --seconds $(SECONDS)
+
 .PHONY: check
 check: environment ## lint, types and import contracts
 	@$(bin)/ruff check .
@@ -57,4 +69,4 @@ clean-room: ## try both commands in a bare Debian 12 (needs root); log in build/
 .PHONY: clean
 clean: ## remove what was built here: .venv, build, caches (not the lake: `qostui lake` looks after that)
 	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	@find qostui tests setup -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find qostui tests setup bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -31,7 +31,7 @@ PICTURE = CHECKOUT / "docs" / "console.svg"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 KEY_NAMES = {"/": "slash", ":": "colon", "?": "question_mark", "-": "minus", "[": "left_square_bracket", "]": "right_square_bracket"}
-NOT_KEYS = {"keymap", "profiles", "file", "state_dir", "runtime_dir"}
+NOT_KEYS = {"keymap", "key_faults", "profiles", "file", "state_dir", "runtime_dir"}
 """Fields of the settings that are no simple keys of the file."""
 
 

@@ -15,6 +15,7 @@ Order = tuple[tuple[str, bool], ...]
 Rank = tuple[Any, ...]
 """What rows are compared by; its last element is the row's key."""
 
+SHARED = 4096
 _NUMBER, _TIME, _TEXT, _TUPLE, _OTHER, _UNKNOWN = range(6)
 _COMPLEMENT = bytes(255 - byte for byte in range(256))
 _KINDS: dict[type, int] = {int: _NUMBER, float: _NUMBER, bool: _NUMBER, datetime: _TIME, tuple: _TUPLE, type(None): _UNKNOWN}
@@ -43,16 +44,20 @@ class Ranking(Generic[R]):
         wanted: dict[str, bool] = {}
         for name, descending in order:
             wanted.setdefault(name, descending)  # a column named twice counts where it stands first
+        self._shared: dict[float, float] = {}
+        """Numbers that many rows have are one object."""
         self._columns = [(sorts[name], descending) for name, descending in wanted.items() if name in sorts]
 
     def __call__(self, row: R) -> Rank:
         """The rank of one row: for each column its kind and its value, then the key."""
         parts: list[Any] = []
+        shared = self._shared
         for sort, descending in self._columns:
             value = sort(row)
             kind = _KINDS.get(type(value), -1)
             if kind == _NUMBER:
-                parts += (kind, -value if descending else value)
+                number = -value if descending else value
+                parts += (kind, shared.setdefault(number, number) if len(shared) < SHARED else number)
             elif kind == _TIME:
                 moment = value.timestamp()
                 parts += (kind, -moment if descending else moment)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -51,10 +51,10 @@ class Rearrangement(Generic[R]):
         self.order = order
         self.ranking = ranking
         self.size = len(rows)
-        self.touched: set[str] = set()
-        """Keys of rows that changed while this was under way."""
+        self.touched: dict[str, R | None] = {}
+        """Rows that were changed while this was under way, as they were when it began; None where there was none."""
         self.wanted = True
-        self.outcome: tuple[dict[str, Rank], SortedList] | None = None
+        self.outcome: SortedList | None = None
         self._rows = rows
         self._now = now
         self._sorted_already = sorted_already
@@ -65,19 +65,15 @@ class Rearrangement(Generic[R]):
         self._slice_ends = time.perf_counter() + SLICE_S if rest else float("inf")
         matches, ranking, now = self.filter.matches, self.ranking, self._now
         everything = not self.filter
-        ranks: dict[str, Rank] = {}
+        ranks: list[Rank] = []
         for count, row in enumerate(self._rows):
             if count % 32 == 0 and not self._go_on():
                 return
             if everything or matches(row, now):
-                rank = ranking(row)
-                ranks[rank[-1]] = rank
-        ordered = list(ranks.values()) if self._sorted_already else self._sorted(list(ranks.values()), rest)
-        if ordered is None:
-            return
-        listing = SortedList()
-        listing.update(ordered)
-        self.outcome = (ranks, listing)
+                ranks.append(ranking(row))
+        ordered = ranks if self._sorted_already else self._sorted(ranks, rest)
+        if ordered is not None:
+            self.outcome = SortedList(ordered)
 
     def _go_on(self) -> bool:
         if time.perf_counter() >= self._slice_ends:
@@ -107,7 +103,10 @@ class Rearrangement(Generic[R]):
 
 
 class TableModel(Generic[R]):
-    """Rows by key, and the sorted list of those that pass the filter."""
+    """Rows by key, and the sorted list of those that pass the filter.
+
+    A rank follows from its row alone, so it is kept in the sorted list only, and worked out again where it is looked for.
+    """
 
     def __init__(self, view: View[R]) -> None:
         self.view = view
@@ -117,7 +116,6 @@ class TableModel(Generic[R]):
         self.order: Order = view.order
         self.filter: Filter = NO_FILTER
         self._ranking: Ranking[R] = Ranking(self.order, view)
-        self._ranks: dict[str, Rank] = {}
         self._shown: SortedList = SortedList()
         self._under_way: Rearrangement[R] | None = None
 
@@ -130,8 +128,12 @@ class TableModel(Generic[R]):
 
     def index(self, key: str | None) -> int | None:
         """Where `key` is shown, or None."""
-        rank = self._ranks.get(key) if key is not None else None
-        return None if rank is None else int(self._shown.index(rank))
+        row = self.rows.get(key) if key is not None else None
+        if row is None:
+            return None
+        rank = self._ranking(row)
+        place: int = self._shown.bisect_left(rank)
+        return place if place < len(self._shown) and self._shown[place] == rank else None
 
     def keys(self, start: int, stop: int) -> list[str]:
         """Keys shown from `start` to before `stop`."""
@@ -139,7 +141,8 @@ class TableModel(Generic[R]):
 
     def marked(self) -> list[str]:
         """Marked keys in the order of the table; those the filter hides come last."""
-        shown = [rank[-1] for rank in sorted(self._ranks[key] for key in self.marks if key in self._ranks)]
+        ranks = (self._ranking(self.rows[key]) for key in self.marks if key in self.rows)
+        shown = [rank[-1] for rank in sorted(rank for rank in ranks if rank in self._shown)]
         return shown + sorted(self.marks.difference(shown))
 
     # --- all rows anew ---------------------------------------------------------------------------------------
@@ -164,8 +167,7 @@ class TableModel(Generic[R]):
         if done is not self._under_way or done.outcome is None:
             return False
         self._under_way = None
-        self.filter, self.order, self._ranking = done.filter, done.order, done.ranking
-        self._ranks, self._shown = done.outcome
+        self.filter, self.order, self._ranking, self._shown = done.filter, done.order, done.ranking, done.outcome
         self._place(done.touched, now)
         return True
 
@@ -173,41 +175,37 @@ class TableModel(Generic[R]):
 
     def apply(self, changes: Changes[R], now: datetime) -> Applied[R]:
         """Take in a batch: rows replaced by key, removed ones dropped with their marks."""
-        replaced = self._replace(changes.upserted)
+        before: dict[str, R | None] = {}
         for key in changes.removed:
-            self.rows.pop(key, None)
+            before[key] = self.rows.pop(key, None)
             self.marks.discard(key)
-        if self._under_way is not None:
-            self._under_way.touched.update(changes.upserted, changes.removed)
-        moved = self._place((*changes.removed, *changes.upserted), now)
-        self.unconfirmed = changes.unconfirmed
-        return Applied(replaced, moved)
-
-    def _replace(self, upserted: Mapping[str, R]) -> dict[str, R]:
-        replaced = {}
-        for key, row in upserted.items():
-            old = self.rows.get(key)
+        for key, row in changes.upserted.items():
+            before.setdefault(key, self.rows.get(key))
             self.rows[key] = row
-            if old is not None:
-                replaced[key] = old
-        return replaced
+        if self._under_way is not None:
+            for key, old in before.items():
+                self._under_way.touched.setdefault(key, old)
+        moved = self._place(before, now)
+        self.unconfirmed = changes.unconfirmed
+        return Applied({key: old for key, old in before.items() if old is not None and key in self.rows}, moved)
 
-    def _place(self, keys: Iterable[str], now: datetime) -> bool:
-        """Put the rows of these keys where they belong, or take them away; says whether any line moved, came or went."""
-        come: dict[str, Rank] = {}
+    def _place(self, before: Mapping[str, R | None], now: datetime) -> bool:
+        """Put rows where they belong, or take them away, given what they were; says whether any line moved, came or went."""
+        ranking, shown, wanted = self._ranking, self._shown, self.filter
+        come: list[Rank] = []
         moved = False
-        for key in keys:
+        for key, old_row in before.items():
             row = self.rows.get(key)
-            old = self._ranks.get(key)
-            new = self._ranking(row) if row is not None and (not self.filter or self.filter.matches(row, now)) else None
+            new = ranking(row) if row is not None and (not wanted or wanted.matches(row, now)) else None
+            old = ranking(old_row) if old_row is not None else None
+            if old is not None and (old not in shown if wanted else False):
+                old = None
             if new == old:
                 continue
             moved = True
             if old is not None:
-                self._shown.remove(old)
-                del self._ranks[key]
+                shown.remove(old)
             if new is not None:
-                come[key] = new
-        self._ranks.update(come)
-        self._shown.update(come.values())
+                come.append(new)
+        shown.update(come)
         return moved

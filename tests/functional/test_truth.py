@@ -167,7 +167,7 @@ def test_what_is_on_the_screen_is_what_a_naive_model_says(console: Opened) -> No
                 naive.change()
                 await compare(seen, naive)
 
-    @settings(max_examples=4, phases=(Phase.explicit, Phase.generate), database=None, derandomize=True)
+    @settings(max_examples=2, phases=(Phase.explicit, Phase.generate), database=None, derandomize=True)
     @given(STEPS, st.sampled_from(((80, 24), (120, 40), (200, 60))), st.integers(0, 100))
     def told(steps: list[tuple[str, Any]], size: tuple[int, int], seed: int) -> None:
         asyncio.run(story(steps, size, seed))

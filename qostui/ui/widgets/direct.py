@@ -6,6 +6,7 @@ borders, padding and titles which these widgets do not have: half of the time th
 
 from __future__ import annotations
 
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -13,6 +14,11 @@ from textual.widget import Widget
 
 class DirectLines(Widget):
     """A base for widgets whose `render_line` gives strips of exactly the widget's width, and that have no border and no padding."""
+
+    @property
+    def true_colours(self) -> bool:
+        """No line has colours of the terminal's own, or is dimmed: then nothing is to be turned into colours."""
+        return False
 
     def begin_lines(self) -> None:
         """Called before the lines of one update are asked for: the place to work out what they have in common."""
@@ -31,6 +37,8 @@ class DirectLines(Widget):
             cache._dirty_lines.difference_update(wanted)
         strips = [cache._cache[y] for y in crop.line_range]
         filters = self.app.get_line_filters()
+        if self.true_colours:
+            filters = [each for each in filters if not isinstance(each, ANSIToTruecolor)]
         if filters:
             background = self.background_colors[1]
             for filter_ in filters:

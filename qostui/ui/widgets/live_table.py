@@ -201,16 +201,16 @@ class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bin
         now = self._clock()
         if abs(now - self._painter.now) >= SAME_MOMENT:  # else what was just looked at still holds
             self._painter.now = now
-        if self._arrange():
-            self._show_cursor()
-            self.refresh()
-            return
         for key, placed in self._painter.fade():
             index = self.model.index(key)
             if index is not None:
                 self._refresh_cell(index - int(self.scroll_offset.y), placed)
         if abs(self._painter.now - self._looked_at) >= LOOK_EVERY:
             self._looked_at = self._painter.now
+            if self._arrange():
+                self._show_cursor()
+                self.refresh()
+                return
             for line, key in enumerate(self._visible()):
                 self._refresh_cells(line, key)
         self._refresh_stale()
@@ -312,6 +312,10 @@ class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bin
         self.refresh()
 
     # --- painting --------------------------------------------------------------------------------------------
+
+    @property
+    def true_colours(self) -> bool:
+        return not (self.model.unconfirmed or self.app.current_theme.ansi)
 
     def begin_lines(self) -> None:
         self._arrange()

@@ -41,7 +41,7 @@ def grown(sizes: Sequence[float]) -> float:
 
 
 def soak(terminal: Terminal, seconds: float) -> list[tuple[float, float]]:
-    """Keep the console busy; (seconds since the start, resident MB) at equal steps. Raises Timeout when it dies."""
+    """Keep the console busy; (seconds since the start, resident MiB) at equal steps. Raises Timeout when it dies."""
     terminal.command("run")
     terminal.command("busy")
     chance = random.Random(3)  # noqa: S311  # which key is pressed
@@ -50,7 +50,7 @@ def soak(terminal: Terminal, seconds: float) -> list[tuple[float, float]]:
     while (spent := time.perf_counter() - began) < seconds:
         if spent >= seconds * (len(sizes) + 1) / SAMPLES:
             sizes.append((spent, terminal.memory()[0]))
-            print(f"{spent:6.0f} s  {sizes[-1][1]:6.1f} MB", file=sys.stderr, flush=True)
+            print(f"{spent:6.0f} s  {sizes[-1][1]:6.1f} MiB", file=sys.stderr, flush=True)
         terminal.send(chance.choice(KEYS))
         terminal.listen(min(KEY_EVERY, seconds / SAMPLES))
         # Half an hour of output would be hundreds of megabytes, and nobody looks at it.

@@ -187,12 +187,12 @@ class Terminal:
             return coarse
 
     def memory(self) -> tuple[float, float]:
-        """Resident and proportional set size in MB (10^6 bytes)."""
+        """Resident and proportional set size in MiB: what the kernel counts in, and what the budgets were taken in."""
         values = {"Rss": 0.0, "Pss": 0.0}
         for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
             name, _, value = line.partition(":")
             if name in values:
-                values[name] = int(value.split()[0]) * 1024 / 1e6
+                values[name] = int(value.split()[0]) / 1024
         return values["Rss"], values["Pss"]
 
     def quit(self, key: str = "q", timeout: float = 10.0) -> int:

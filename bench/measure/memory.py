@@ -16,7 +16,7 @@ def made_up(run: Run) -> Iterator[Figure]:
     ours = [_sizes(partial(loaded, run)) for _ in range(run.repeat)]
     theirs, _ = _sizes(partial(datatable, run))
     shared = sorted(pss for _, pss in ours)[len(ours) // 2]
-    yield Figure("memory-made", tuple(rss for rss, _ in ours), {"DataTable": (theirs,)}, f"RSS; Pss {shared:.0f} MB")
+    yield Figure("memory-made", tuple(rss for rss, _ in ours), {"DataTable": (theirs,)}, f"RSS; Pss {shared:.0f} MiB")
 
 
 def _sizes(start: Callable[[], Terminal]) -> tuple[float, float]:

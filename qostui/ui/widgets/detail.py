@@ -12,6 +12,10 @@ from ...domain.table import Fact
 from ..ink import Piece
 from .line import Sheet
 
+LABEL_MOST = 20
+"""Cells that labels take at most; a longer one moves its own value only."""
+BEFORE = "  "
+
 
 class Detail(Sheet, can_focus=True):
     """Facts of the row under the cursor; follows it."""
@@ -25,25 +29,23 @@ class Detail(Sheet, can_focus=True):
         self.post_message(self.Closed())
 
     def show_facts(self, facts: Sequence[Fact], width: int) -> None:
-        """Lay the facts out for `width` cells."""
-        self.show(lay_out(facts, width))
+        """Lay the facts out for `width` cells; a value that is folded goes on under its beginning."""
+        label_width = min(LABEL_MOST, max((cell_len(fact.label) for fact in facts if fact.value is not None), default=0)) + 1
+        self.show(lay_out(facts, width, label_width), indent=min(label_width + len(BEFORE) + 1, width // 2))
 
 
-def lay_out(facts: Sequence[Fact], width: int) -> list[list[Piece]]:
+def lay_out(facts: Sequence[Fact], width: int, label_width: int) -> list[list[Piece]]:
     """Titles on lines of their own; short facts in two columns from 90 cells on."""
     lines: list[list[Piece]] = []
     column = width // 2 if width >= 90 else 0
-    label_width = min(20, max((cell_len(fact.label) for fact in facts if fact.value is not None), default=0)) + 1
     waiting: list[Piece] | None = None
     for fact in facts:
         if fact.value is None:
-            if lines and waiting is None and lines[-1]:
-                pass
             waiting = None
             lines.append([(f" {fact.label}", "bold heading")])
             continue
         label = fact.label if cell_len(fact.label) >= label_width else fact.label + " " * (label_width - cell_len(fact.label))
-        item: list[Piece] = [("  ", ""), (label, "muted"), (" ", ""), (fact.value or "–", fact.style)]
+        item: list[Piece] = [(BEFORE, ""), (label, "muted"), (" ", ""), (fact.value or "–", fact.style)]
         length = sum(cell_len(text) for text, _ in item)
         if column and length < column:
             if waiting is None:

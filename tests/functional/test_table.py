@@ -189,6 +189,7 @@ async def test_columns_are_chosen_and_remembered(console: Opened) -> None:
     async with console(pane="2") as seen:
         await seen.press("w")
         assert "Columns of Rules" in seen.screen
+        assert "cells …" not in seen.screen, "nothing of a line is cut away"
         await seen.press("space", "down", "space", "down", "down", "right", "right", "enter")
         assert seen.table.columns_shown[0] == "did", "the first column stays"
         assert "state" not in seen.table.columns_shown

@@ -26,7 +26,9 @@ class Columns(ModalScreen[Layout | None]):
         width: 76; max-width: 100%; height: auto; max-height: 90%; background: $panel; border: round $primary; padding: 0 1;
     }
     Columns Line { background: $panel; }
+    Columns Line.-cursor { background: $cursor; }
     Columns:ansi > Vertical { background: ansi_default; }
+    Columns:ansi Line.-cursor { text-style: reverse; background: ansi_default; }
     """
     BINDINGS = [
         Binding("escape,q", "leave", "leave", id="columns.leave"),
@@ -61,19 +63,18 @@ class Columns(ModalScreen[Layout | None]):
 
     def _paint(self) -> None:
         for place, (column, line) in enumerate(zip(self._columns, self._lines, strict=True)):
-            on = place == self._at
-            fill = " on:cursor" if on else ""
-            width = self.layout_chosen.width(column)
+            on, shown = place == self._at, column.id in self._shown
             chosen = column.id in dict(self.layout_chosen.widths)
+            line.set_class(on, "-cursor")
             left: list[Piece] = [
-                ("▌ " if on else "  ", f"primary{fill}"),
-                ("✔ " if column.id in self._shown else "· ", f"{'state-ok' if column.id in self._shown else 'muted'}{fill}"),
-                (f"{column.label or column.id:<20}", f"bold{fill}" if on else ""),
-                (_width_text(width, chosen), f"{'accent' if chosen else 'muted'}{fill}"),
+                ("▌ " if on else "  ", "primary"),
+                ("✔ " if shown else "· ", "state-ok" if shown else "muted"),
+                (f"{column.label or column.id:<20}", "bold" if on else ""),
+                (_width_text(self.layout_chosen.width(column), chosen), "accent" if chosen else "muted"),
             ]
             if place == 0:
-                left.append(("   always shown", f"muted{fill}"))
-            line.show([*left, (" " * WIDEST, fill.strip())])
+                left.append(("   always shown", "muted"))
+            line.show(left)
 
     @property
     def _column(self) -> Column[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import hypothesis
@@ -19,14 +18,6 @@ def lake() -> Iterator[lakes.Lake]:
     """A real lake of the suite's own, up for the whole run."""
     with lakes.lake_like(lakes.installed()) as made:
         yield made
-
-
-@pytest.fixture(scope="session", autouse=True)
-def lake_python() -> str:
-    """The interpreter of the lake's environment, for checks of what runs inside."""
-    python = str(lakes.installed().python)
-    os.environ["QOSTUI_LAKE_PYTHON"] = python
-    return python
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -108,3 +109,29 @@ def lake_like(
     finally:
         lake.command("down", check=False)
         shutil.rmtree(root, ignore_errors=True)
+
+
+def run_flows(name: str, home: Path, *, least: int, seconds: float) -> None:
+    """Run `tests/inside/NAME`, unittests for what only the lake's environment has; at least so many of them must have run."""
+    flows = Path(__file__).resolve().parent / "inside" / name
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": f"{flows.parents[2] / 'qostui' / 'lake'}:{flows.parent}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [str(installed().python), "-P", str(flows)],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    ran = re.search(r"^Ran (\d+) tests", done.stderr, re.MULTILINE)
+    assert ran is not None, done.stderr
+    assert int(ran[1]) >= least, done.stderr

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import stat
-import subprocess
 import time
 import uuid
 from collections.abc import Mapping
@@ -19,13 +17,10 @@ from qostui.lake.inside import topology
 from qostui.lake.inside.fts import bans, credentials, links, logs, orders, reasons, shapes, states, submission, workers
 from qostui.lake.inside.fts.store import KEPT_SECONDS, Store
 from qostui.lake.inside.state import Facts, State
+from tests import lakes
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "fts_recorded.json").read_text())
 """Answers of a real FTS 3.13.3."""
-FLOWS = REPOSITORY / "tests" / "inside" / "fts_flows.py"
-LEAST_FLOWS = 25
-TIME_LIMIT_S = 300
 ROBOT = topology.distinguished_name("robot")
 
 
@@ -587,20 +582,4 @@ def test_logs_hold_no_secret_and_are_read_from_their_directory_only(tmp_path: Pa
 
 
 def test_flows_of_the_stand_in(tmp_path: Path) -> None:
-    python = os.environ.get("QOSTUI_LAKE_PYTHON")
-    if not python:
-        pytest.fail("QOSTUI_LAKE_PYTHON does not name the lake's interpreter: run `make setup`, or set it to <lake state>/env/bin/python")
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-        "TMPDIR": str(tmp_path),
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": f"{REPOSITORY / 'qostui' / 'lake'}:{FLOWS.parent}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    done = subprocess.run(
-        [python, "-P", str(FLOWS)], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    ran = next((line for line in done.stderr.splitlines() if line.startswith("Ran ")), "")
-    assert int((ran.split() or ["", "0"])[1]) >= LEAST_FLOWS, done.stderr
+    lakes.run_flows("fts_flows.py", tmp_path, least=25, seconds=300)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sqlite3
 import stat
@@ -16,6 +15,7 @@ import pytest
 
 from qostui.lake.inside import gridftp_conf, keycache, storages, tape_stage, topology, xrootd_conf
 from qostui.lake.inside.state import Facts, State
+from tests import lakes
 
 XROOTD = [server for server in topology.SERVERS if server.software == "xrootd"]
 GRIDFTP = [server for server in topology.SERVERS if server.software == "gridftp"]
@@ -266,20 +266,5 @@ def test_the_stage_program_is_what_the_configuration_names(configured: State) ->
 
 
 def test_the_tape_rest_api_in_the_lakes_environment(tmp_path: Path) -> None:
-    """Flask and joserfc are there only, so tests/inside/tape_flows.py runs there."""
-    flows = Path(__file__).resolve().parents[1] / "inside" / "tape_flows.py"
-    python = os.environ.get("QOSTUI_LAKE_PYTHON")
-    if not python:
-        pytest.fail("QOSTUI_LAKE_PYTHON does not name the lake's interpreter: run `make setup`, or set it to <lake state>/env/bin/python")
-    env = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(tmp_path),
-        "TMPDIR": str(tmp_path),
-        "PYTHONPATH": str(LAKE_PACKAGE),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    done = subprocess.run([python, "-P", str(flows)], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    ran = re.search(r"^Ran (\d+) tests", done.stderr, re.MULTILINE)
-    assert ran is not None
-    assert int(ran.group(1)) >= 12, done.stderr
+    """Flask and joserfc are there only."""
+    lakes.run_flows("tape_flows.py", tmp_path, least=12, seconds=120)

@@ -9,15 +9,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from qostui.lake import places
 from qostui.lake.inside.state import State
 
 QOSTUI = (sys.executable, "-m", "qostui")
+T = TypeVar("T")
 
 
 class Lake:
@@ -109,6 +111,14 @@ def lake_like(
     finally:
         lake.command("down", check=False)
         shutil.rmtree(root, ignore_errors=True)
+
+
+def eventually(look: Callable[[], T], holds: Callable[[T], object], *, seconds: float = 60) -> T:
+    """What `look` finds once `holds` says so, or at the latest: judge-repairer takes STUCK away for some seconds at each of its tries."""
+    end = time.monotonic() + seconds
+    while not holds(found := look()) and time.monotonic() < end:
+        time.sleep(1)
+    return found
 
 
 def run_flows(name: str, home: Path, *, least: int, seconds: float) -> None:

@@ -26,6 +26,7 @@ from qostui.domain.text import SafeText
 from qostui.services.feeds import Cancelled
 from qostui.services.lanes import Lane
 from qostui.services.session import VIEWS, Session, view
+from tests import lakes
 
 from . import fake_rucio
 from .conftest import Server
@@ -50,7 +51,7 @@ def test_an_expression_narrows_and_an_empty_one_is_no_error(rucio_server: Server
 
 
 def test_rules_come_in_all_states_with_aware_times(rucio_server: Server) -> None:
-    rules = rucio_server.read("rules")
+    rules = lakes.eventually(lambda: rucio_server.read("rules"), lambda rules: "STUCK" in {rule.state for rule in rules})
     assert {"STUCK", "OK"} <= {rule.state for rule in rules}
     assert all(rule.created_at is not None and rule.created_at.tzinfo is not None for rule in rules)
     assert any(rule.error for rule in rules if rule.state == "STUCK")

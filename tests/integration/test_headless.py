@@ -59,9 +59,15 @@ def test_rses_by_expression(environment: dict[str, str]) -> None:
 
 
 def test_rules_in_every_state_and_a_stuck_one_says_why(environment: dict[str, str]) -> None:
-    rows = objects(environment, "rules", "-o", "jsonl")
+    def stuck(rows: list[dict[str, Any]]) -> dict[str, str]:
+        return {f"{row['scope']}:{row['name']}": row["error"] for row in rows if row["state"] == "STUCK"}
+
+    rows = lakes.eventually(
+        lambda: objects(environment, "rules", "-o", "jsonl"),
+        lambda rows: {"testing:gridftp.parents", "testing:lost.on.disk"} <= set(stuck(rows)),
+    )
     assert {"OK", "STUCK", "WAITING_APPROVAL", "SUSPENDED"} <= {row["state"] for row in rows}
-    errors = {f"{row['scope']}:{row['name']}": row["error"] for row in rows if row["state"] == "STUCK"}
+    errors = stuck(rows)
     assert "MISMATCH_SCHEME" in errors["testing:gridftp.parents"]
     assert "SOURCE [2]" in errors["testing:lost.on.disk"]
 
@@ -82,7 +88,7 @@ def test_separated_forms_have_a_header_and_all_rows(environment: dict[str, str],
 
 
 def test_without_a_terminal_the_panes_are_printed(environment: dict[str, str]) -> None:
-    done = qostui(environment)
+    done = lakes.eventually(lambda: qostui(environment), lambda done: "STUCK" in done.stdout)
     assert done.returncode == 0, done.stderr
     for word in ("GSI-ROOT", "STUCK", "Rucio session"):
         assert word in done.stdout

@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,9 @@ class StoreFeed:
         # Twelve hours old, so that the age in the feed line does not count on while bytes are counted.
         return FeedStatus("live", count=self.store.count, good_at=rows.NOW - timedelta(hours=12))
 
-    @property
-    def has_news(self) -> bool:
-        return self.store.has_news
+    def listen(self, told: Callable[[], None]) -> None:
+        """As a feed does."""
+        self.store.listen(told)
 
     def drain(self) -> Changes[Any]:
         """All changes since the last drain."""

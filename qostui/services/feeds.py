@@ -67,9 +67,8 @@ class FeedPort(Protocol, Generic[R]):
     @property
     def status(self) -> FeedStatus: ...
 
-    @property
-    def has_news(self) -> bool:
-        """There is something to drain."""
+    def listen(self, told: Callable[[], None]) -> None:
+        """Call `told` when there is something to drain again, in the thread that brought it; it must return at once."""
 
     def drain(self) -> Changes[R]:
         """All changes since the last drain, coalesced by key."""

@@ -127,10 +127,9 @@ class Feed(Generic[R]):
             note,
         )
 
-    @property
-    def has_news(self) -> bool:
-        """There is something to drain."""
-        return self._store.has_news
+    def listen(self, told: Callable[[], None]) -> None:
+        """Call `told` when there is something to drain again, in the thread that brought it."""
+        self._store.listen(told)
 
     def drain(self) -> Changes[R]:
         """All changes since the last drain."""

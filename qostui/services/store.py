@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -28,6 +28,28 @@ class Store(Generic[R]):
         """The set as it was last handed out; None when it has changed since."""
         self._upserted: dict[str, R] = {}
         self._removed: set[str] = set()
+        self._listener: Callable[[], None] | None = None
+        self._told = False
+
+    def listen(self, told: Callable[[], None]) -> None:
+        """Call `told` once for each time that there is something to drain again, in the thread that brought it.
+
+        At once if there is something already.
+        """
+        with self._lock:
+            self._listener, self._told = told, False
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            if self._told or self._listener is None or not self._has_news:
+                return
+            self._told, told = True, self._listener
+        told()
+
+    @property
+    def _has_news(self) -> bool:
+        return bool(self._upserted or self._removed or self._unconfirmed_copy is None)
 
     def begin(self) -> None:
         """A full listing starts."""
@@ -39,6 +61,7 @@ class Store(Generic[R]):
         with self._lock:
             for row in rows:
                 self._put(row)
+        self._tell()
 
     def _put(self, row: R) -> None:
         key = row.key
@@ -60,6 +83,7 @@ class Store(Generic[R]):
             self._unconfirmed.clear()
             self._unconfirmed_copy = None
             self._seen = None
+        self._tell()
 
     def broke(self) -> None:
         """The full listing broke off: what it did not reach stays, but is not confirmed."""
@@ -69,6 +93,7 @@ class Store(Generic[R]):
             self._unconfirmed |= self._rows.keys() - self._seen
             self._unconfirmed_copy = None
             self._seen = None
+        self._tell()
 
     def remember(self, rows: Iterable[R]) -> None:
         """Rows of the last run: shown until the first listing says better, and not confirmed."""
@@ -79,6 +104,7 @@ class Store(Generic[R]):
                     self._upserted[row.key] = row
                     self._unconfirmed.add(row.key)
                     self._unconfirmed_copy = None
+        self._tell()
 
     def remove(self, keys: Iterable[str]) -> None:
         """Rows known to be gone."""
@@ -86,6 +112,7 @@ class Store(Generic[R]):
             for key in keys:
                 if key in self._rows:
                     self._drop(key)
+        self._tell()
 
     def _drop(self, key: str) -> None:
         del self._rows[key]
@@ -106,12 +133,8 @@ class Store(Generic[R]):
             changes = Changes(self._upserted, frozenset(self._removed), self._unconfirmed_copy)
             self._upserted = {}
             self._removed = set()
+            self._told = False
             return changes
-
-    @property
-    def has_news(self) -> bool:
-        """There is something to drain; costs nothing, and may be late by one look."""
-        return bool(self._upserted or self._removed or self._unconfirmed_copy is None)
 
     def rows(self) -> list[R]:
         """All rows as they are now."""

@@ -167,6 +167,8 @@ class QostuiApp(App[int], inherit_bindings=False):
             for kind in PANES
             if kind.view_id in views
         }
+        for pane in self._panes.values():
+            pane.feed.listen(partial(self._beat.news, pane))
         self._active = self._before = None
         first = active if active in self._panes else next(iter(self._panes))
         # A new switcher, since the old panes keep their ids until they are gone. The other panes are mounted when first shown.
@@ -221,6 +223,10 @@ class QostuiApp(App[int], inherit_bindings=False):
     def input_dropped(self, count: int) -> None:
         """Keys came faster than they could be handled."""
         self.say(f"{count:,} keys came too fast and were dropped", "warning")
+
+    def failed(self, error: Exception) -> None:
+        """A beat raised: as if a message had."""
+        self._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """Textual would print a traceback with all local values: ours goes to a file, without them."""

@@ -34,6 +34,10 @@ DEADLINE = 3.0
 """Seconds between the wish to end and the end by force."""
 PENDING = 200
 """Keys and mouse events that wait for the screen; more are dropped."""
+AWAKE = 1.0
+"""So long after the last key the input is looked after ten times a second: an escape that stays alone is told by time."""
+RESTS = 1.0
+"""Seconds between looks while no key comes and the terminal takes all bytes."""
 LARGEST = (2000, 1000)
 """Columns and lines beyond which a reported terminal size is nonsense."""
 RESET = (
@@ -123,6 +127,7 @@ class HardDriver(LinuxDriver):
         self._previous_wakeup = -1
         self._deadline: threading.Timer | None = None
         self._dropped = 0
+        self._input_ends: tuple[int, int] | None = None
 
     # --- ending ----------------------------------------------------------------------------------------------
 
@@ -227,18 +232,37 @@ class HardDriver(LinuxDriver):
 
     # --- input -----------------------------------------------------------------------------------------------
 
+    def disable_input(self) -> None:
+        # The input thread may be at rest in a long select.
+        if self._input_ends is not None and self._key_thread is not None:
+            os.write(self._input_ends[1], b"!")
+        super().disable_input()
+
     def run_input_thread(self) -> None:
+        self._input_ends = ends = os.pipe()
+        try:
+            self._read_input(ends[0])
+        finally:
+            self._input_ends = None
+            for end in ends:
+                os.close(end)
+
+    def _read_input(self, ended: int) -> None:
         selector = selectors.SelectSelector()
         selector.register(self.fileno, selectors.EVENT_READ)
+        selector.register(ended, selectors.EVENT_READ)
         decode = getincrementaldecoder("utf-8")("replace").decode
         parser = XTermParser(self._debug)
-        said = time.monotonic()
+        said = read = time.monotonic()
         try:
             while not self.exit_event.is_set():
-                ready = selector.select(0.1)
-                if isinstance(self._writer_thread, Writer):
-                    self._writer_thread.poll()
-                if ready:
+                writer = self._writer_thread
+                busy = self._dropped or (isinstance(writer, Writer) and writer.stalled) or time.monotonic() - read < AWAKE
+                ready = [key.fd for key, _ in selector.select(0.1 if busy else RESTS)]
+                if isinstance(writer, Writer):
+                    writer.poll()
+                if self.fileno in ready:
+                    read = time.monotonic()
                     try:
                         data = os.read(self.fileno, 4096)
                     except OSError:

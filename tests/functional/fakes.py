@@ -6,7 +6,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +38,8 @@ class FakeFeed:
         self._lock = threading.Lock()
         self._upserted: dict[str, Any] = {}
         self._removed: set[str] = set()
-        self._unconfirmed = self._drained_unconfirmed = frozenset[str]()
+        self._unconfirmed = frozenset[str]()
+        self._told: Callable[[], None] = lambda: None
         self._status = FeedStatus("live", good_at=good_at)
         self.put(*rows)
 
@@ -53,6 +54,7 @@ class FakeFeed:
                 self.rows[row.key] = row
                 self._upserted[row.key] = row
                 self._removed.discard(row.key)
+        self._told()
 
     def remove(self, *keys: str) -> None:
         """Rows that are gone."""
@@ -61,6 +63,7 @@ class FakeFeed:
                 del self.rows[key]
                 self._upserted.pop(key, None)
                 self._removed.add(key)
+        self._told()
 
     def set(self, state: str, **values: Any) -> None:
         """Another status."""
@@ -70,16 +73,16 @@ class FakeFeed:
         """The source fails; its rows stay, unconfirmed."""
         self._unconfirmed = frozenset(self.rows)
         self.set("failed", problem=problem, next_try=next_try)
+        self._told()
 
-    @property
-    def has_news(self) -> bool:
-        return bool(self._upserted or self._removed or self._unconfirmed is not self._drained_unconfirmed)
+    def listen(self, told: Callable[[], None]) -> None:
+        self._told = told
+        told()
 
     def drain(self) -> Changes[Any]:
         self.drained += 1
         with self._lock:
             changes = Changes(self._upserted, frozenset(self._removed), self._unconfirmed)
-            self._drained_unconfirmed = self._unconfirmed
             self._upserted, self._removed = {}, set()
         return changes
 

@@ -142,3 +142,30 @@ class StoreMachine(RuleBasedStateMachine):
 
 StoreMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestStore = StoreMachine.TestCase
+
+
+def test_a_listener_is_told_once_for_each_time_there_is_something_to_drain() -> None:
+    store: Store[Thing] = Store()
+    told: list[int] = []
+    store.put([Thing("a", 1)])
+    store.listen(lambda: told.append(1))
+    assert len(told) == 1, "what lay there already"
+    store.put([Thing("b", 1)])
+    store.remove(["a"])
+    assert len(told) == 1, "it has not been drained yet"
+    store.drain()
+    store.put([Thing("b", 1)])
+    assert len(told) == 1, "an equal row is no news"
+    store.put([Thing("b", 2)])
+    assert len(told) == 2
+
+
+def test_a_listener_may_drain_in_the_call() -> None:
+    store: Store[Thing] = Store()
+    got: list[str] = []
+    store.listen(lambda: got.extend(store.drain().upserted))
+    store.put([Thing("a", 1)])
+    store.begin()
+    store.put([Thing("b", 1)])
+    store.end()
+    assert got == ["a", "b"]

@@ -33,8 +33,8 @@ from .direct import DirectLines
 from .table_painter import TablePainter
 
 SAME_MOMENT = timedelta(milliseconds=50)
-LOOK_EVERY = timedelta(seconds=1)
-"""How often ages and times left are looked at, if nothing else happens."""
+LOOK_EVERY = timedelta(seconds=0.9)
+"""How often ages and times left are looked at, if nothing else happens: once a second, by one who is never quite on time."""
 
 WHEEL = 3
 """Rows for one notch of the mouse's wheel."""
@@ -106,6 +106,7 @@ class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bin
         self._layout = layout or Layout()
         self._painter: TablePainter[R] = TablePainter(self, view, now())
         self._looked_at = self._painter.now
+        self._applied_at: datetime | None = None
         self._cursor = 0
         self._cursor_key: str | None = None
         self._pinned = False
@@ -122,7 +123,7 @@ class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bin
 
     def apply(self, changes: Changes[R]) -> None:
         """Take in a batch and repaint the visible lines that it changed."""
-        now = self._painter.now = self._clock()
+        now = self._painter.now = self._applied_at = self._clock()
         self._arrange()
         before = self._visible()
         was_empty = not len(self.model)
@@ -205,7 +206,8 @@ class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bin
             index = self.model.index(key)
             if index is not None:
                 self._refresh_cell(index - int(self.scroll_offset.y), placed)
-        if abs(self._painter.now - self._looked_at) >= LOOK_EVERY:
+        # A batch that was just taken in has worked out most of it: then it is a good moment, though it is a little early.
+        if abs(self._painter.now - self._looked_at) >= (LOOK_EVERY / 2 if self._applied_at is self._painter.now else LOOK_EVERY):
             self._looked_at = self._painter.now
             if self._arrange():
                 self._show_cursor()
@@ -251,6 +253,11 @@ class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bin
     def lit_cells(self) -> int:
         """How many cells have just changed."""
         return len(self._painter.highlights)
+
+    @property
+    def fades_in(self) -> float:
+        """Seconds until the first lit cell is to be put out; infinite when none is lit."""
+        return self._painter.fades_in
 
     @property
     def lit(self) -> set[tuple[str, str]]:

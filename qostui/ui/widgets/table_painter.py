@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -176,6 +177,11 @@ class TablePainter(Generic[R]):
     def bar(self, covered: bool, style: Style) -> Segment:
         """The last cell of a line."""
         return Segment("█", style + self._inks["scroll"]) if covered else Segment(" ", style)
+
+    @property
+    def fades_in(self) -> float:
+        """Seconds until there is something to put out."""
+        return max(0.0, (self._fades_at - self.now).total_seconds()) if self.highlights else math.inf
 
     def fade(self) -> list[tuple[str, Placed[Any]]]:
         """Put out what was lit long enough; the cells that have to be painted again for it."""

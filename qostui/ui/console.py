@@ -37,6 +37,7 @@ from .screens.explain import Explain
 from .screens.first_run import FirstRun
 from .screens.help import Help
 from .screens.switch import Switch
+from .shortcut import Shortcut
 from .widgets.header import Header
 from .widgets.jump import Jump
 from .widgets.key_bar import KeyBar
@@ -101,6 +102,7 @@ class QostuiApp(App[int], inherit_bindings=False):
         self._reload = reload
         self._environ = environ
         self._beat = Beat(self, line)
+        self._shortcut = Shortcut(self, line.frames)
         self._layouts = Layouts(settings.state_dir / "columns.json")
         self._identity: Identity | None = None
         self._panes: dict[str, FeedPane] = {}
@@ -152,6 +154,8 @@ class QostuiApp(App[int], inherit_bindings=False):
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key):
             self._beat.collector.key_pressed()
+            if await self._shortcut.take(event):
+                return
         await super().on_event(event)
 
     def open_profile(self, name: str) -> None:

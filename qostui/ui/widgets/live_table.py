@@ -220,6 +220,11 @@ class LiveTable(DirectLines, ScrollView, Generic[R], can_focus=True, inherit_bin
     # --- what is where ---------------------------------------------------------------------------------------
 
     @property
+    def has_only_bindings(self) -> bool:
+        """No key means anything to the table but by its bindings."""
+        return not self.waits_for
+
+    @property
     def cursor_key(self) -> str | None:
         """Key of the row under the cursor."""
         return self._cursor_key

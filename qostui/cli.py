@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -179,6 +180,8 @@ def _console(options: argparse.Namespace) -> int:
         from . import headless
 
         return headless.once(settings, settings.profile(options.profile))
+    # Nothing that is loaded from here on is garbage; looking for some would take a tenth of the start. The screen takes over.
+    gc.disable()
     name = settings.profile(options.profile).name if settings.profiles or options.profile else None
     from .adapters import backend
     from .services import session

@@ -14,7 +14,7 @@ from .keys import changing, datatable
 SIZES = {"bytes-120x40": (120, 40), "bytes-200x60": (200, 60)}
 IDLE_FOR = 10.0
 HIDDEN_FOR = 10.0
-QUIET = 0.5
+QUIET = 1.5
 HIGHLIGHTED = 1.5
 """Seconds for which the console lights a changed cell; all that is written meanwhile counts."""
 

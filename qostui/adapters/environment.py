@@ -99,12 +99,14 @@ def _profile(taken: dict[str, str], runtime: str) -> Profile | None:
 
 
 def _client_section(file: str, home: str) -> dict[str, str]:
+    path = file or (os.path.join(home, "etc", "rucio.cfg") if home else "")
+    if not path:
+        return {}
     import configparser
 
     parser = configparser.ConfigParser(interpolation=None)
-    path = file or (os.path.join(home, "etc", "rucio.cfg") if home else "")
     try:
-        parser.read(path) if path else None
+        parser.read(path)
         return dict(parser["client"]) if parser.has_section("client") else {}
     except (configparser.Error, OSError, UnicodeDecodeError):
         return {}

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Generic, TypeVar, cast
 
 from ..domain.errors import OverloadProblem, Problem, ServerProblem
@@ -78,6 +78,8 @@ class Feed(Generic[R]):
         """Set when a watched feed of the same profile has asked once; shared by those that wait for it."""
         self._jitter = jitter
         self._store: Store[R] = Store()
+        self._recalling = Lock()
+        self._recalled: bool | None = None
         self._condition = Condition()
         self._stopped = False
         self._asked = False
@@ -201,13 +203,15 @@ class Feed(Generic[R]):
             self._asked = False
 
     def recall(self) -> bool:
-        """Show the rows of the last run; False when none are kept."""
-        kept = self._snapshots.load(self.name) if self._snapshots is not None else None
-        if kept is not None and self._good_at is None:
-            rows, self._last_run_at = kept
-            self._store.remember(cast("Sequence[R]", rows))
-            return bool(rows)
-        return False
+        """Show the rows of the last run, once; False when none are kept."""
+        with self._recalling:
+            if self._recalled is None:
+                kept = self._snapshots.load(self.name) if self._snapshots is not None else None
+                self._recalled = kept is not None and self._good_at is None and bool(kept[0])
+                if kept is not None and self._recalled:
+                    rows, self._last_run_at = kept
+                    self._store.remember(cast("Sequence[R]", rows))
+            return self._recalled
 
     def delay(self) -> float:
         """Seconds from the start of one poll to the next."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from ..domain.credential import Credential
@@ -72,8 +72,16 @@ class Session:
             for each in VIEWS
         }
         if start:
-            for feed in self._feeds.values():
-                feed.start()
+            self.start()
+
+    def recall(self, view_id: str) -> None:
+        """Read the kept rows of a view, in a thread, before anything is asked: while the screen is still being loaded."""
+        Thread(target=self._feeds[view_id].recall, name=f"recall-{view_id}", daemon=True).start()
+
+    def start(self) -> None:
+        """Begin to ask, feed by feed in threads of their own."""
+        for feed in self._feeds.values():
+            feed.start()
 
     def feed(self, view_id: str) -> FeedPort[Any]:
         """The feed of a view; raises KeyError."""
@@ -129,8 +137,12 @@ RENEWED = "Rucio session"
 """Renews itself while the credential behind it lives, so it is not what runs out."""
 
 
-def open_session(profile: Profile, settings: Preferences, *, read_only: bool = False) -> Session:
-    """A session whose feeds have begun; logging in happens in their lanes. Raises RuntimeError when nothing is wired."""
+def open_session(profile: Profile, settings: Preferences, *, read_only: bool = False, start: bool = True) -> Session:
+    """A session whose feeds begin, at once or with `start`; logging in happens in their lanes.
+
+    Raises RuntimeError when nothing is wired.
+    """
     if not _connect:
         raise RuntimeError("no backend is wired: call services.session.wire first")
-    return Session(profile, _connect[0](profile, settings), snapshots=SnapshotDirectory(settings.state_dir, profile), read_only=read_only)
+    snapshots = SnapshotDirectory(settings.state_dir, profile)
+    return Session(profile, _connect[0](profile, settings), snapshots=snapshots, read_only=read_only, start=start)

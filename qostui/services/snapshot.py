@@ -7,7 +7,6 @@ identity or another shape of rows is ignored.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -23,14 +22,14 @@ from ..domain.rule import Rule
 from ..domain.table import Row
 from . import files
 
-VERSION = 1
+VERSION = 2
 MAX_ROWS = 2000
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in (Rse, Door, Rule, Request, FtsFile, Totals, Credential)}
 
 
-def identity_digest(profile: Profile) -> str:
-    """A short name of (instance, account, log-in) that changes when any of them does."""
-    parts = (
+def _identity(profile: Profile) -> list[str]:
+    """(instance, account, log-in): when any of them changes, what was kept is another identity's."""
+    return [
         profile.rucio_host,
         profile.login_host,
         profile.vo,
@@ -40,8 +39,7 @@ def identity_digest(profile: Profile) -> str:
         str(profile.certificate),
         str(profile.proxy),
         str(profile.token_file),
-    )
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    ]
 
 
 def _encode(value: Any) -> Any:
@@ -69,13 +67,14 @@ class SnapshotDirectory:
     """The snapshots of one profile."""
 
     def __init__(self, state_dir: Path, profile: Profile) -> None:
-        self._directory = state_dir / "last" / f"{profile.name}-{identity_digest(profile)}"
+        self._directory = state_dir / "last" / profile.name
+        self._identity = _identity(profile)
 
     def load(self, view_id: str) -> tuple[Sequence[Row], datetime] | None:
         """Rows and when they were good; None when there are none or they cannot be read."""
         try:
             kept = json.loads((self._directory / f"{view_id}.json").read_text(encoding="utf-8"))
-            if kept["version"] != VERSION:
+            if kept["version"] != VERSION or kept["of"] != self._identity:
                 return None
             return _decode(kept["rows"]), datetime.fromisoformat(kept["good_at"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -83,6 +82,7 @@ class SnapshotDirectory:
 
     def save(self, view_id: str, rows: Sequence[Row], good_at: datetime) -> None:
         """Replace the kept rows in one step; a full disk or a read-only home costs only the next start's first rows."""
-        document = {"version": VERSION, "good_at": good_at.isoformat(), "rows": [_encode(row) for row in rows[:MAX_ROWS]]}
+        encoded = [_encode(row) for row in rows[:MAX_ROWS]]
+        document = {"version": VERSION, "of": self._identity, "good_at": good_at.isoformat(), "rows": encoded}
         with contextlib.suppress(OSError):
             files.replace(self._directory / f"{view_id}.json", json.dumps(document))

@@ -31,10 +31,19 @@ def run(settings: Settings, profile_name: str | None, read_only: bool = False, *
 def _run(settings: Settings, profile_name: str | None, read_only: bool, line: terminal.Line, handler: crash.CrashHandler) -> int:
     from .. import config
     from ..domain.profile import Profile
-    from ..services.session import Session, open_session
+    from ..services.session import VIEWS, Session, open_session
+
+    ahead: dict[str, Session] = {}
+    if profile_name is not None:
+        first = open_session(settings.profiles[profile_name], settings, read_only=read_only or settings.read_only, start=False)
+        first.recall(VIEWS[0].id)
+        ahead[profile_name] = first
     from .console import QostuiApp
 
     def opened(profile: Profile) -> Session:
+        if (session := ahead.pop(profile.name, None)) is not None:
+            session.start()
+            return session
         return open_session(profile, app.settings, read_only=read_only or app.settings.read_only)  # type: ignore[attr-defined,arg-type]
 
     def reloaded() -> Settings:

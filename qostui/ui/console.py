@@ -1,4 +1,7 @@
-"""The console: one screen of tabs over the session of one profile. Knows panes, not what is in them."""
+"""The console: one screen of tabs over the session of one profile. Knows panes, not what is in them.
+
+What the first picture does not need is loaded and mounted when it is asked for: dialogs, the prompt, other panes.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,6 @@ from .paint import Painter
 from .palette import Palette
 from .panes import PANES, FeedPane
 from .ports import Open, Reload, SessionPort, SettingsPort
-from .screens.explain import Explain
-from .screens.first_run import FirstRun
-from .screens.help import Help
-from .screens.switch import Switch
 from .shortcut import Shortcut
 from .widgets.header import Header
 from .widgets.jump import Jump
@@ -132,7 +131,6 @@ class QostuiApp(App[int], inherit_bindings=False):
         yield self.header
         yield self.tabs
         yield self.switcher
-        yield self.jump
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -143,6 +141,8 @@ class QostuiApp(App[int], inherit_bindings=False):
         self._stop_watching = self.wardrobe.watch(lambda loaded: self.call_later(self.reload_themes, loaded))
         self._beat.start()
         if self._first_profile is None:
+            from .screens.first_run import FirstRun
+
             self.push_screen(FirstRun(), self._configured)
         else:
             self.open_profile(self._first_profile)
@@ -309,6 +309,8 @@ class QostuiApp(App[int], inherit_bindings=False):
 
     def explain(self, problem: Problem) -> None:
         """All of an error, over the console."""
+        from .screens.explain import Explain
+
         self.push_screen(Explain(problem))
 
     @on(FeedPane.Copied)
@@ -340,13 +342,19 @@ class QostuiApp(App[int], inherit_bindings=False):
             self.show_pane(self._before)
 
     def action_help(self) -> None:
+        from .screens.help import Help
+
         self.push_screen(Help(self, self.screen, self.settings.key_faults))
 
-    def action_jump(self) -> None:
+    async def action_jump(self) -> None:
+        if not self.jump.is_mounted:
+            await self.screen_stack[0].mount(self.jump, before="KeyBar")
         self.screen.add_class("-jumping")
         self.jump.open()
 
     def action_switch(self) -> None:
+        from .screens.switch import Switch
+
         current = self._identity.profile if self._identity is not None else None
         self.push_screen(Switch(self.settings.profiles, current, self.now), self._switched)
 

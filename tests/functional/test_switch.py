@@ -115,7 +115,7 @@ async def test_prompt_and_palette_know_the_same(console: Opened) -> None:
         }
         for command in commands:
             for text in (command.words, command.title, *command.also):
-                seen.app.action_jump()
+                await seen.app.action_jump()
                 seen.app.jump.take(text)
                 await seen.pilot.pause()
                 assert said[-1:] == [command.words], text

@@ -15,7 +15,7 @@ from qostui.domain.profile import Profile, Secret
 from qostui.domain.request import FtsFile, Request, Totals
 from qostui.domain.rse import Door, Rse
 from qostui.domain.rule import Rule
-from qostui.services.snapshot import MAX_ROWS, SnapshotDirectory
+from qostui.services.snapshot import MAX_ROWS, VERSION, SnapshotDirectory
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PROFILE = Profile("lake", "https://localhost:1", "ops", "userpass", token=Secret("s3cret"))
@@ -59,8 +59,18 @@ def test_another_identity_or_instance_sees_nothing_of_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"version": 99}', '{"version": 1, "good_at": "x", "rows": []}', '{"version": 1, "rows": [{"$": "Evil"}]}']
+    "changes",
+    [{"version": 99}, {"version": 1}, {"good_at": "x"}, {"rows": [{"$": "Evil"}]}, {"rows": [{"$": "Rule"}]}, {"rows": [[]], "good_at": 1}],
 )
+def test_what_cannot_be_taken_for_rows_is_ignored(tmp_path: Path, changes: dict[str, object]) -> None:
+    kept = SnapshotDirectory(tmp_path, PROFILE)
+    kept.save("rules", ROWS, NOW)
+    (file,) = files(tmp_path)
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    assert kept.load("rules") is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "\x00"])
 def test_what_cannot_be_read_is_ignored(tmp_path: Path, content: str) -> None:
     kept = SnapshotDirectory(tmp_path, PROFILE)
     kept.save("rules", ROWS, NOW)
@@ -80,4 +90,4 @@ def test_large_tables_are_kept_in_part(tmp_path: Path) -> None:
     loaded = kept.load("rules")
     assert loaded is not None
     assert len(loaded[0]) == MAX_ROWS
-    assert json.loads(files(tmp_path)[0].read_text())["version"] == 1
+    assert json.loads(files(tmp_path)[0].read_text())["version"] == VERSION

@@ -24,7 +24,6 @@ from ...domain.text import SafeText, clean
 from ...services.feeds import Changes, FeedPort, FeedStatus
 from ...services.layouts import Layouts
 from ..ink import Piece, hints, wall
-from ..screens.columns import Columns
 from ..widgets.detail import Detail
 from ..widgets.feed_line import FaultLine, FeedLine, Showing
 from ..widgets.line import Line
@@ -125,6 +124,7 @@ class FeedPane(Vertical):
         self.summary = Line(classes="summary")
         self.detail = Detail()
         self.input = FilterInput(placeholder="text, column:value, !inverse, /regex/   enter takes it, esc leaves it", select_on_focus=False)
+        self.input.cursor_blink = False
 
     @classmethod
     def dressed(cls, view: View[Any]) -> View[Any]:
@@ -132,9 +132,7 @@ class FeedPane(Vertical):
         return view
 
     def compose(self) -> ComposeResult:
-        self.input.cursor_blink = False
         yield self.feed_line
-        yield self.input
         yield self.fault_line
         if self.summed_up:
             yield self.summary
@@ -256,6 +254,9 @@ class FeedPane(Vertical):
     def _arranged(self) -> None:
         self._show_lines()
 
+    def on_mount(self) -> None:
+        self.drain()
+
     def on_resize(self, _: Resize) -> None:
         self._place_detail()
         self.call_after_refresh(self._show_detail)
@@ -285,7 +286,9 @@ class FeedPane(Vertical):
         self._show_lines()
         return self._fault
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
+        if not self.input.is_mounted:
+            await self.mount(self.input, after=self.feed_line)
         self._before_editing = self.filter
         self.add_class("-filtering")
         self.input.value = self.filter
@@ -348,6 +351,8 @@ class FeedPane(Vertical):
         self.post_message(self.Copied(self.table.separated(), f"the table, {len(self.table.model):,} rows"))
 
     def action_columns(self) -> None:
+        from ..screens.columns import Columns
+
         self.app.push_screen(Columns(self.view, self.layouts.of(self.view_id), self.table.columns_shown), self._arrange_columns)
 
     def _arrange_columns(self, layout: Layout | None) -> None:

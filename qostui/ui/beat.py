@@ -17,8 +17,8 @@ from .panes import FeedPane
 from .terminal import Line
 
 TICK_EVERY = 1.0
-"""Seconds between looks while no rows come, at what time changes: ages, times left, the header's clock."""
-FRAME_APART = 0.45
+"""Seconds between looks while no rows come, at what time changes: ages, times left, cells that are lit, the header's clock."""
+FRAME_APART = 0.9
 """Seconds between two times at which header and tabs are brought up to date; with rows, since painted together they cost half."""
 EAGER_EVERY = 0.015
 """Seconds between looks while first rows are expected, or more rows have come than one look may take in."""
@@ -113,7 +113,6 @@ class Beat:
         if pane is not None and pane.is_mounted:
             pane.drain()
             eager = bool(pane.backlog)
-            wait = max(self._apart, min(wait, pane.table.fades_in))
             self.collector.tick(self._app.rows_held)
         if self._expected_until and not self._have_come(pane):
             eager = True

@@ -61,7 +61,6 @@ class Pane:
         self.drains: list[float] = []
         self.backlog = 0
         self.feed = SimpleNamespace(status=FeedStatus("live", count=3))
-        self.table = SimpleNamespace(fades_in=float("inf"))
         self.broken = False
 
     def drain(self) -> None:
@@ -99,6 +98,10 @@ def begun(loop: Loop, line: Line = LOCAL) -> tuple[Beat, Console, Pane]:
     beat = Beat(cast("Any", console), line)
     beat.collector = cast("Any", SimpleNamespace(start=lambda: None, stop=lambda: None, tick=lambda rows: None))
     beat.start()
+    loop.run(0)
+    assert pane.drains == [loop.now], "the first look is at once"
+    pane.drains.clear()
+    console.frames = 0
     return beat, console, pane
 
 
@@ -130,6 +133,7 @@ def test_news_of_a_pane_that_is_not_seen_wake_nobody(loop: Loop) -> None:
 
 def test_what_one_look_cannot_take_in_is_taken_in_soon(loop: Loop) -> None:
     beat, _, pane = begun(loop)
+    loop.run(0.5)
     pane.backlog = 5
     beat.news(cast("Any", pane))
     loop.run(4.5 * EAGER_EVERY)
@@ -152,15 +156,6 @@ def test_first_rows_are_looked_for_until_they_are_there(loop: Loop, monkeypatch:
     before = len(pane.drains)
     loop.run(0.5)
     assert len(pane.drains) == before
-
-
-def test_lit_cells_are_put_out_in_time(loop: Loop) -> None:
-    _, _, pane = begun(loop)
-    loop.run(TICK_EVERY)
-    pane.table.fades_in = 0.5
-    loop.run(TICK_EVERY)
-    loop.run(0.6)
-    assert pane.drains[-1] - pane.drains[-2] == pytest.approx(0.5)
 
 
 def test_without_the_focus_and_over_a_slow_line_looks_are_rare(loop: Loop) -> None:

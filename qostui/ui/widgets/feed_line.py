@@ -43,8 +43,10 @@ class FeedLine(Line):
         """Say how the feed is at the moment `now`."""
         left: list[Piece]
         if showing.waits_for:
-            left = [(f" {showing.waits_for}: ", "warning bold"), (LETTERS[showing.waits_for], "warning")]
-        elif showing.filter_fault:
+            # The next key is asked for: nothing may cut that short.
+            self.show([(f" {showing.waits_for}: ", "warning bold"), (LETTERS[showing.waits_for], "warning")], [])
+            return
+        if showing.filter_fault:
             left = [(f" ✖ {showing.filter_fault}", "error")]
         elif showing.filter:
             left = [(" / ", "primary bold"), (showing.filter, "bold"), ("  esc clears", "muted")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -22,7 +21,7 @@ R = TypeVar("R", bound=Row)
 Look = tuple[str, str]
 """What a cell shows: its text and the name of its ink."""
 HIGHLIGHT = timedelta(seconds=1.5)
-"""How long a changed cell is lit."""
+"""How long a changed cell is lit at least: it is put out at the first look after that, so that no look is taken for it alone."""
 KEPT_LINES = 400
 """Lines whose painted texts are remembered, those painted last; more than the tallest terminal shows."""
 
@@ -177,11 +176,6 @@ class TablePainter(Generic[R]):
     def bar(self, covered: bool, style: Style) -> Segment:
         """The last cell of a line."""
         return Segment("█", style + self._inks["scroll"]) if covered else Segment(" ", style)
-
-    @property
-    def fades_in(self) -> float:
-        """Seconds until there is something to put out."""
-        return max(0.0, (self._fades_at - self.now).total_seconds()) if self.highlights else math.inf
 
     def fade(self) -> list[tuple[str, Placed[Any]]]:
         """Put out what was lit long enough; the cells that have to be painted again for it."""

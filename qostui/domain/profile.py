@@ -59,10 +59,28 @@ class Profile:
     proxy: Path | None = None
     token_file: Path | None = None
     """A file with an access token (0600), as WLCG tools leave it."""
+    oidc_agent: str = ""
+    """Short name of an account of a running oidc-agent, which hands out access tokens."""
+    issuer: str = ""
+    """OpenID provider to log in at by the device flow (RFC 8628), spelled as it names itself, final slash included."""
+    client_id: str = ""
+    """OAuth client that the console is at `issuer`."""
+    client_secret_keyring: str = ""
+    """Name of the keyring entry with the client's secret; "" for a public client."""
+    scope: str = ""
+    """Scopes asked for at `issuer`, blanks between; "" is openid offline_access and what Rucio needs."""
+    audience: str = ""
+    """Audience asked for; "" leaves it to the provider."""
     ca: Path | None = None
     """PEM file of the CAs that the servers' certificates are checked with; None: ca_path, else the public CAs."""
     ca_path: Path | None = None
     """Grid CA directory (hashed names), as X509_CERT_DIR."""
+    voms: str = ""
+    """VO, and FQAN if wanted, that voms-proxy-init is asked for: `escape` or `escape:/escape/Role=operator`."""
+    vomses: Path | None = None
+    """File or directory that says where VOMS servers are, as X509_VOMSES."""
+    voms_dir: Path | None = None
+    """Directory of .lsc files of trusted VOMS servers, as X509_VOMS_DIR."""
     vo: str = "def"
     """Rucio's VO name; `def` on an instance of one VO."""
     fts: str = ""

@@ -35,8 +35,8 @@ class Column(Generic[R]):
     width: int | None = None
     """Cells; None: takes what is left over."""
     align: str = "left"
-    style: Callable[[R], str] | None = None
-    """Name of a theme variable (`state-ok`, `state-stuck`, `muted`...), or "" for none."""
+    style: Callable[[R, datetime], str] | None = None
+    """Name of a theme variable (`state-ok`, `state-stuck`, `muted`...), or "" for none; for the same moment as `text`."""
     letter: str = ""
     """The letter that sorts by this column after `s`."""
     priority: int = 1

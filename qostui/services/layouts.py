@@ -13,6 +13,8 @@ from . import files
 VERSION = 1
 NARROWEST, WIDEST = 3, 200
 """Cells that a column may be set to."""
+WAIT_S = 0.2
+"""Another console writes for milliseconds; a person who drags a column waits no longer than that."""
 _PLAIN = Layout()
 
 
@@ -21,12 +23,7 @@ class Layouts:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self._kept: dict[str, Layout] = {}
-        if file is not None:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-                document = json.loads(file.read_text(encoding="utf-8"))
-                if document["version"] == VERSION:
-                    self._kept = {str(name): _layout(each) for name, each in document["views"].items()}
+        self._kept: dict[str, Layout] = {} if file is None else _read(file)
 
     def of(self, view_id: str) -> Layout:
         """The layout of a view; one without any change when none is kept."""
@@ -37,9 +34,19 @@ class Layouts:
         self._kept[view_id] = layout
         if self._file is None:
             return
-        document = {"version": VERSION, "views": {name: _record(each) for name, each in self._kept.items() if each != _PLAIN}}
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), files.alone(self._file, WAIT_S):
+            # What another console has kept of its views meanwhile stays.
+            views = {**_read(self._file), view_id: layout}
+            document = {"version": VERSION, "views": {name: _record(each) for name, each in views.items() if each != _PLAIN}}
             files.replace(self._file, json.dumps(document, indent=1))
+
+
+def _read(file: Path) -> dict[str, Layout]:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document["version"] == VERSION:
+            return {str(name): _layout(each) for name, each in document["views"].items()}
+    return {}
 
 
 def _layout(record: dict[str, Any]) -> Layout:

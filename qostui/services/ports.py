@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..domain.profile import Profile
 from ..domain.table import Row
 from ..domain.text import SafeText
-from .feeds import Source
+from .feeds import Cancel, Source
+
+if TYPE_CHECKING:
+    from .ports_credentials import Desk
 
 
 class Clock(Protocol):
@@ -38,6 +41,18 @@ class Backend(Protocol):
     def subject(self) -> SafeText:
         """Who the credential says we are; "" before it is known. Never blocks."""
 
+    def desk(self) -> Desk:
+        """What makes, renews and drops the profile's credentials; made at the first call, in a lane."""
+
+    def access(self, cancel: Cancel) -> Iterator[Sequence[Row]]:
+        """What works where: rows of `services.views.access`, the offline answers first, then what doors said. Raises Problem."""
+
+    def findings(self, cancel: Cancel) -> Iterator[Sequence[Row]]:
+        """What the doctor finds for this profile: rows of `services.views.findings`. Raises Problem."""
+
+    def on_terminal(self, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Run a program on the operator's own terminal, which nothing else uses meanwhile; its exit status. Raises Problem."""
+
     def close(self) -> None:
         """Close all connections; returns at once."""
 
@@ -59,6 +74,12 @@ class Connect(Protocol):
     """Makes the backend of a profile without blocking."""
 
     def __call__(self, profile: Profile, preferences: Preferences, /) -> Backend: ...
+
+
+class Lacks(Protocol):
+    """Says what a profile lacks for its log-in, without asking a server."""
+
+    def __call__(self, profile: Profile, preferences: Preferences, /) -> str: ...
 
 
 class Snapshots(Protocol):

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..domain.credential import Credential
+from ..domain.credential import Credential, Proof
 from ..domain.profile import Profile
 from ..domain.request import FtsFile, Request, Totals
 from ..domain.rse import Door, Rse
@@ -24,7 +24,7 @@ from . import files
 
 VERSION = 2
 MAX_ROWS = 2000
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Rse, Door, Rule, Request, FtsFile, Totals, Credential)}
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Rse, Door, Rule, Request, FtsFile, Totals, Credential, Proof)}
 
 
 def _identity(profile: Profile) -> list[str]:
@@ -39,6 +39,9 @@ def _identity(profile: Profile) -> list[str]:
         str(profile.certificate),
         str(profile.proxy),
         str(profile.token_file),
+        profile.oidc_agent,
+        profile.issuer,
+        profile.client_id,
     ]
 
 

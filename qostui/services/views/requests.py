@@ -32,7 +32,7 @@ def _fts_text(request: Request) -> SafeText:
     return clean("? no answer" if request.fts_problem else "")
 
 
-def _fts_style(request: Request) -> str:
+def _fts_style(request: Request, now: datetime) -> str:
     state = _fts_state(request)
     return states.kind(states.FTS, state).style if state else "muted"
 
@@ -95,7 +95,7 @@ def _detail(request: Request, now: datetime) -> list[Fact]:
         )
         if request.fts is not None:
             facts.append(Fact("job state", clean(request.fts.job_state)))
-            facts.append(Fact("file state", clean(request.fts.file_state), _fts_style(request)))
+            facts.append(Fact("file state", clean(request.fts.file_state), _fts_style(request, now)))
             facts.append(Fact("reason", clean(request.fts.reason)))
         if request.fts_problem:
             facts.append(Fact("not asked", clean(request.fts_problem), "state-replicating"))
@@ -170,7 +170,13 @@ VIEW: View[Request] = View(
     title="Transfers",
     columns=(
         Column(
-            "did", "DID", lambda r, now: _what(r), lambda r: (r.scope, r.name), 22, style=lambda r: "muted" if r.is_link else "", letter="d"
+            "did",
+            "DID",
+            lambda r, now: _what(r),
+            lambda r: (r.scope, r.name),
+            22,
+            style=lambda r, now: "muted" if r.is_link else "",
+            letter="d",
         ),
         Column("link", "FROM → TO", lambda r, now: _link(r), lambda r: (r.source_rse, r.dest_rse), 22, letter="l"),
         Column(
@@ -179,7 +185,7 @@ VIEW: View[Request] = View(
             lambda r, now: clean(_state(r).text),
             lambda r: -1 if r.is_link else states.rank(states.REQUEST, r.state),
             14,
-            style=lambda r: _state(r).style,
+            style=lambda r, now: _state(r).style,
             letter="s",
         ),
         Column("fts", "FTS", lambda r, now: _fts_text(r), _fts_state, 12, style=_fts_style, letter="f", priority=2),

@@ -19,7 +19,7 @@ def _schemes(rse: Rse) -> str:
     return " ".join(f"({scheme})" if hidden else scheme for scheme, hidden in seen.items())
 
 
-def _free_style(rse: Rse) -> str:
+def _free_style(rse: Rse, now: datetime) -> str:
     if rse.free is None or not rse.total:
         return "muted" if rse.free is None else ""
     return "state-stuck" if rse.free < rse.total * 0.05 else "state-replicating" if rse.free < rse.total * 0.15 else ""
@@ -47,7 +47,7 @@ def _detail(rse: Rse, now: datetime) -> list[Fact]:
         Fact("availability", clean(", ".join(f"{name} {'on' if on else 'OFF'}" for name, on in _switches(rse)))),
         Fact("placement", clean(" ".join(word for word, on in _kinds(rse) if on))),
         Fact("space"),
-        Fact("free", clean(bytes_text(rse.free) or "not reported"), _free_style(rse)),
+        Fact("free", clean(bytes_text(rse.free) or "not reported"), _free_style(rse, now)),
         Fact("used", clean(bytes_text(rse.used) or "not reported")),
         Fact("total", clean(bytes_text(rse.total) or "not reported")),
         Fact("counted by Rucio", clean(f"{bytes_text(rse.rucio_used) or 'nothing yet'}{f' in {rse.files} files' if rse.files else ''}")),
@@ -130,7 +130,7 @@ VIEW: View[Rse] = View(
             lambda r, now: clean(r.qos or "-"),
             lambda r: r.qos or None,
             15,
-            style=lambda r: "" if r.qos else "muted",
+            style=lambda r, now: "" if r.qos else "muted",
             letter="q",
         ),
         Column(
@@ -139,7 +139,7 @@ VIEW: View[Rse] = View(
             lambda r, now: clean(r.type),
             lambda r: r.type,
             5,
-            style=lambda r: {"DISK": "type-disk", "TAPE": "type-tape"}.get(r.type, "state-replicating"),
+            style=lambda r, now: {"DISK": "type-disk", "TAPE": "type-tape"}.get(r.type, "state-replicating"),
             letter="y",
             priority=2,
         ),
@@ -149,7 +149,7 @@ VIEW: View[Rse] = View(
             lambda r, now: clean(r.availability),
             lambda r: r.availability,
             5,
-            style=lambda r: "" if r.read and r.write and r.delete else "state-stuck",
+            style=lambda r, now: "" if r.read and r.write and r.delete else "state-stuck",
             letter="v",
         ),
         Column("free", "FREE", lambda r, now: clean(bytes_text(r.free) or "-"), lambda r: r.free, 8, "right", _free_style, "f"),

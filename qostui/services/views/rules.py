@@ -154,7 +154,9 @@ VIEW: View[Rule] = View(
     title="Rules",
     columns=(
         Column("did", "DID", lambda r, now: _did(r), lambda r: (r.scope, r.name), 24, letter="d"),
-        Column("state", "STATE", lambda r, now: _state_text(r.state), lambda r: r.urgency, 14, style=lambda r: _state(r).style, letter="s"),
+        Column(
+            "state", "STATE", lambda r, now: _state_text(r.state), lambda r: r.urgency, 14, style=lambda r, now: _state(r).style, letter="s"
+        ),
         Column(
             "copies",
             "COPIES",
@@ -165,7 +167,7 @@ VIEW: View[Rule] = View(
             priority=2,
         ),
         Column("expression", "EXPRESSION", lambda r, now: clean(r.rse_expression), lambda r: r.rse_expression, 16, letter="e", priority=2),
-        Column("progress", "PROGRESS", _progress, lambda r: r.fraction, _BAR_CELLS + 6, style=lambda r: _state(r).style, letter="p"),
+        Column("progress", "PROGRESS", _progress, lambda r: r.fraction, _BAR_CELLS + 6, style=lambda r, now: _state(r).style, letter="p"),
         Column("size", "SIZE", lambda r, now: clean(bytes_text(r.bytes)), lambda r: r.bytes, 7, "right", letter="z", priority=2),
         Column("age", "AGE", lambda r, now: clean(age_text(r.created_at, now)), lambda r: r.created_at, 5, "right", letter="a"),
         Column("account", "ACCOUNT", lambda r, now: clean(r.account), lambda r: r.account, 10, letter="o", priority=3),

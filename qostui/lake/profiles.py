@@ -16,7 +16,7 @@ def write(state: State, file: Path | None = None) -> Path:
     facts = state.read()
     rucio = url(facts, "rucio")
     common = {"rucio_host": rucio, "auth_host": rucio, "ca": str(state.ca), "ca_path": str(state.certificates)}
-    profiles = {
+    profiles: dict[str, dict[str, object]] = {
         "lake-operator": {
             **common,
             "account": "ops",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from . import atomic, authority, proxies, topology
+from . import atomic, authority, proxies, register, topology
 from .state import Facts, State
 
 RENEW_BEFORE = timedelta(hours=24)
@@ -42,6 +42,7 @@ def create(state: State, facts: Facts, now: datetime) -> None:
     if not state.ca.exists():
         made = authority.new_authority(topology.CA_NAME, now)
         # The certificate goes last: without it a crash in between leaves nothing that looks complete.
+        _note_key(state, made)
         authority.save(made, state.ca, state.ca_key, key_mode=0o600)
     _install(state, _authority(state))
     _spoil(state, _authority(state), now)
@@ -66,7 +67,9 @@ def renew(state: State, facts: Facts, now: datetime) -> list[str]:
     renewed = []
     for label, common_name, certificate_file, key_file in wanted:
         if not _lasts(authority.load(certificate_file, key_file), signer, now):
-            authority.save(authority.issue(signer, common_name, now, host=label in ("host", "voms")), certificate_file, key_file)
+            made = authority.issue(signer, common_name, now, host=label in ("host", "voms"))
+            _note_key(state, made)
+            authority.save(made, certificate_file, key_file)
             renewed.append(label)
     write_revocations(state, now, now + authority.REVOCATIONS_LIFETIME)
     return [*renewed, "crl"]
@@ -99,6 +102,10 @@ def subject_hashes(certificate_file: Path) -> tuple[str, ...]:
 def spoiled_proxy(state: State, kind: str) -> Path:
     """A proxy in alice's name that must be refused; `kind` is one of SPOILED."""
     return state.pki / kind / f"{SPOILED_PERSON}.pem"
+
+
+def _note_key(state: State, made: authority.Credential) -> None:
+    register.note(state, *register.key_lines(authority.key_pem(made.key)))
 
 
 def _authority(state: State) -> authority.Credential:
@@ -138,7 +145,9 @@ def _spoil(state: State, signer: authority.Credential, now: datetime) -> None:
         over = now - timedelta(minutes=1) if kind == "expired" else ends
         if kind == "untrusted":
             atomic.write(state.pki / kind / "ca.crt", authority.certificate_pem(issuer.certificate))
-        atomic.write(spoiled_proxy(state, kind), proxies.rfc_proxy(holder, starts, over), 0o600)
+        content = proxies.rfc_proxy(holder, starts, over)
+        register.note(state, *register.key_lines(content))
+        atomic.write(spoiled_proxy(state, kind), content, 0o600)
 
 
 def _lasts(credential: authority.Credential | None, signer: authority.Credential, now: datetime) -> bool:

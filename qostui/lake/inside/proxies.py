@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from . import atomic, authority, topology
+from . import atomic, authority, register, topology
 from .processes import faked_clock
 from .state import Facts, State
 
@@ -63,6 +63,7 @@ def renew(state: State, facts: Facts, now: datetime) -> None:
         if not person.certificate:
             continue
         content = _with_attributes(state, person, directory, now) if person.fqans else _plain(state, person, now)
+        register.note(state, *register.key_lines(content))
         atomic.write(state.proxy(person.name), content, 0o600)
 
 

@@ -8,7 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
-from . import oidc, topology
+from . import oidc, register, topology
 from .state import Facts, State, url
 
 _ALEMBIC = """\
@@ -94,7 +94,9 @@ def configure(state: State, facts: Facts) -> None:
     """Write all files from topology and ports; pass words are made once and kept in `client/*.password` (0600)."""
     for account in topology.ACCOUNTS:
         if account.userpass and not state.password_file(account.name).exists():
-            write_private(state.password_file(account.name), secrets.token_urlsafe(12) + "\n")
+            made = secrets.token_urlsafe(12)
+            register.note(state, made)
+            write_private(state.password_file(account.name), made + "\n")
     home = state.rucio_home / "etc"
     home.mkdir(parents=True, exist_ok=True)
     alembic, idpsecrets = home / "alembic.ini", home / "idpsecrets.json"

@@ -8,6 +8,7 @@ Layout of a state directory:
     image/             the seed image that `reset` copies (written by the service user, like `live/`)
     live/              the running lake:
       etc/ pki/ rucio/ oidc/ fts/ data/ client/ log/ run/
+      register       every secret this lake made (register.py)
 
 Standard library only: read by the console's side, by the supervisor and by each service.
 """
@@ -153,6 +154,11 @@ class State:
 
     def token_file(self, person: str) -> Path:
         return self.client / f"{person}.token"
+
+    @property
+    def register(self) -> Path:
+        """Every secret that was made here, for the test that looks for them (register.py)."""
+        return self.live / "register"
 
     @property
     def log(self) -> Path:

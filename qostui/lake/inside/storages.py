@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import atomic, gridftp_conf, keycache, topology, xrootd_conf
+from . import atomic, gridftp_conf, keycache, register, topology, xrootd_conf
 from .state import Facts, State
 
 XROOTD = "/usr/bin/xrootd"
@@ -95,7 +95,9 @@ def _configure_xrootd(state: State, facts: Facts, server: topology.Server) -> No
         atomic.write(own / "scitokens.cfg", xrootd_conf.scitokens(facts, server), 0o600)
     key = own / "macaroon.key"
     if server.macaroons and not key.exists():
-        atomic.write(key, base64.encodebytes(secrets.token_bytes(64)), 0o400)
+        made = base64.encodebytes(secrets.token_bytes(64))
+        register.note(state, *made.decode().split())
+        atomic.write(key, made, 0o400)
     if server.tape:
         document = state.data(server) / xrootd_conf.TAPE_DOCUMENT.lstrip("/")
         document.parent.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import topology
+from .. import register, topology
 from ..state import State
 from . import links
 from .workers import Credential
@@ -26,6 +26,7 @@ class Credentials:
     """Proxies and tokens below the stand-in's directory, each 0600 in a 0700 directory."""
 
     def __init__(self, state: State) -> None:
+        self._state = state
         self._robot_proxy = state.proxy("robot")
         self.proxies = state.fts / "proxies"
         self.requests = state.fts / "requests"
@@ -36,6 +37,10 @@ class Credentials:
     def delegated(self, delegation_id: str) -> Path:
         """Where the proxy delegated under an id lies, if there is one."""
         return self.proxies / f"{delegation_id}.pem"
+
+    def note_key(self, pem: bytes) -> None:
+        """Tell the lake's register of a private key that was made here."""
+        register.note(self._state, *register.key_lines(pem))
 
     def of(self, file: Mapping[str, Any]) -> Credential:
         """The credential for a queued file; raises NoCredential."""

@@ -56,7 +56,9 @@ class Delegation:
         name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Dummy")])
         made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
         plain = serialization.NoEncryption()
-        write_secret(key_file, key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain))
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, plain)
+        self._credentials.note_key(pem)
+        write_secret(key_file, pem)
         write_secret(request_file, made.public_bytes(serialization.Encoding.PEM))
         return request_file.read_bytes()
 

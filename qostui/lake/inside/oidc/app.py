@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 
 from flask import Flask
 
-from .. import atomic
+from .. import atomic, register
 from .. import state as lake
 from ..state import Facts, State
 from . import clients, endpoints, grants
@@ -23,7 +24,9 @@ MAX_REQUEST_BYTES = 64 * 1024
 def _forgery_secret(state: State) -> bytes:
     path = state.oidc / "forms.key"
     if not path.exists():
-        atomic.write(path, secrets.token_hex(32), 0o600)
+        made = secrets.token_hex(32)
+        register.note(state, made)
+        atomic.write(path, made, 0o600)
     return path.read_text().encode()
 
 
@@ -35,7 +38,8 @@ def create_app(state: State, facts: Facts) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     store = Store(state.oidc / "provider.db")
     key = SigningKey.load(key_file(state))
-    server = Provider(app, lake.issuer(facts), clients.load(state, facts), Doorkeeper(state), key, store)
+    note = functools.partial(register.note, state)
+    server = Provider(app, lake.issuer(facts), clients.load(state, facts), Doorkeeper(state), key, store, note)
     grants.register(server)
     app.register_blueprint(endpoints.blueprint(server))
     app.register_blueprint(Browser(server, _forgery_secret(state), facts.id).blueprint())

@@ -110,6 +110,7 @@ class Browser:
         store.clear_failures(key)
         store.remove_login(self._session())
         session = store.add_login(user.name)
+        self.server.note(session)
         log.info("log-in of %s", user.name)
         answer = self._html("", 303, session)
         answer.headers["Location"] = back

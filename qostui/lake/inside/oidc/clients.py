@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from authlib.oauth2.rfc6749 import ClientMixin
 
-from .. import atomic
+from .. import atomic, register
 from .. import state as lake
 from ..state import Facts, State
 from . import scopes
@@ -131,6 +131,7 @@ def prepare(state: State) -> None:
     known = read_secrets(state) if path.exists() else {}
     wanted = {entry.id: known.get(entry.id) or secrets.token_urlsafe(32) for entry in TABLE if not entry.public}
     if wanted != known:
+        register.note(state, *(wanted[name] for name in wanted if name not in known))
         atomic.write(path, json.dumps(wanted, indent=1), 0o600)
     path.chmod(0o600)
 

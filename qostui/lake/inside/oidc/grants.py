@@ -98,6 +98,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     def save_authorization_code(self, code: str, request: Any) -> None:
         visit: Visit = request.user
         data = request.payload.data
+        self.server.note(code)
         self.server.store.add_code(
             code,
             client=request.client.client_id,
@@ -158,6 +159,7 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):
     def save_device_credential(self, client_id: str, scope: str | None, data: dict[str, Any]) -> None:
         wanted = scopes.join(scopes.split(scope))
         audience = self.server.requested_audience()
+        self.server.note(data["device_code"])
         self.server.store.add_device(data["device_code"], data["user_code"], client_id, wanted, audience, self.INTERVAL)
 
 

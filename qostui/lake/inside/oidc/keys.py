@@ -13,13 +13,16 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from .. import atomic
+from .. import atomic, register
 from ..state import State
 
 ALGORITHM = "RS256"
 KEY_BITS = 2048
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105  # a type's name, no secret
 """Header `typ` of access tokens (RFC 9068 section 2.1): an ID token cannot pass for one."""
+
+_PRIVATE_MEMBERS = ("d", "p", "q")
+"""Of an RSA JWK (RFC 7518 section 6.3.2): each alone gives the key away."""
 
 
 def key_file(state: State) -> Path:
@@ -40,11 +43,14 @@ class SigningKey:
         return cls(RSAKey.import_key(json.loads(path.read_text())))
 
     @classmethod
-    def load_or_create(cls, path: Path) -> SigningKey:
-        """The key in `path`, made there with mode 0600 when there is none."""
+    def load_or_create(cls, state: State) -> SigningKey:
+        """The key in `key_file`, made there with mode 0600 when there is none."""
+        path = key_file(state)
         if not path.exists():
             key = RSAKey.generate_key(KEY_BITS, {"use": "sig", "alg": ALGORITHM})
-            atomic.write(path, json.dumps({**key.as_dict(private=True), "kid": key.thumbprint()}), 0o600)
+            whole = key.as_dict(private=True)
+            register.note(state, *(str(whole[member]) for member in _PRIVATE_MEMBERS))
+            atomic.write(path, json.dumps({**whole, "kid": key.thumbprint()}), 0o600)
         path.chmod(0o600)
         return cls.load(path)
 

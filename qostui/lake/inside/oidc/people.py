@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import atomic, topology
+from .. import atomic, register, topology
 from ..state import State
 from . import scopes
 
@@ -99,7 +99,9 @@ def prepare(state: State) -> None:
     for name in users():
         file = password_file(state, name)
         if not file.exists():
-            atomic.write(file, secrets.token_urlsafe(12) + "\n", 0o600)
+            made = secrets.token_urlsafe(12)
+            register.note(state, made)
+            atomic.write(file, made + "\n", 0o600)
         password = file.read_text().strip()
         same = name in known and check_password(password, known[name])
         wanted[name] = known[name] if same else hash_password(password)

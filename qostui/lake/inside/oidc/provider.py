@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +45,23 @@ class Grant:
 class Provider(AuthorizationServer):
     """Authlib's server over the lake's clients, people, key and store."""
 
-    def __init__(self, app: Flask, issuer: str, clients: dict[str, Client], doorkeeper: Doorkeeper, key: SigningKey, store: Store) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        issuer: str,
+        clients: dict[str, Client],
+        doorkeeper: Doorkeeper,
+        key: SigningKey,
+        store: Store,
+        note: Callable[[str], None],
+    ) -> None:
         self.issuer = issuer
         self.clients = clients
         self.doorkeeper = doorkeeper
         self.key = key
         self.store = store
+        self.note = note
+        """Told every secret that is handed out."""
         super().__init__(app, query_client=clients.get, save_token=lambda _token, _request: None)
 
     def validate_requested_scope(self, scope: str | None) -> None:
@@ -115,6 +127,9 @@ class Provider(AuthorizationServer):
                 self.issuer, grant.subject, grant.client.client_id, scope, access_token, now, grant.nonce, grant.login_time
             )
             answer["id_token"] = self.key.sign(identity, "JWT")
+        for kind in ("access_token", "refresh_token", "id_token"):
+            if kind in answer:
+                self.note(answer[kind])
         log.info(
             "token issued to %s for %s, scope %r, audience %r, id %s",
             grant.client.client_id,

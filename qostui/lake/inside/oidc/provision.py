@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from .. import atomic, topology
+from .. import atomic, register, topology
 from .. import state as lake
 from ..state import Facts, State
 from . import claims, clients, people
@@ -25,7 +25,7 @@ def prepare(state: State, facts: Facts) -> None:
     """
     state.oidc.mkdir(mode=0o755, parents=True, exist_ok=True)
     state.client.mkdir(mode=0o755, parents=True, exist_ok=True)
-    key = SigningKey.load_or_create(key_file(state))
+    key = SigningKey.load_or_create(state)
     published = json.dumps(key.public_set(), indent=1)
     if not state.jwks.exists() or state.jwks.read_text() != published:
         atomic.write(state.jwks, published, 0o644)
@@ -43,7 +43,9 @@ def mint(state: State, facts: Facts, subject: str, audience: str, scope: str, li
     key = SigningKey.load(key_file(state))
     named = claims.audiences([audience])
     body = claims.access_claims(lake.issuer(facts), subject, MINTING_CLIENT, scope, named, int(time.time()), lifetime_s)
-    return key.sign(body, ACCESS_TOKEN_TYPE)
+    token = key.sign(body, ACCESS_TOKEN_TYPE)
+    register.note(state, token)
+    return token
 
 
 def idpsecrets(state: State, facts: Facts) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..domain.profile import Profile
 from ..domain.text import SafeText
 from ..services.feeds import Cancel, Source
+from .proof_book import ProofBook
 
 if TYPE_CHECKING:
+    from ..services.ports_credentials import Desk
     from .rucio import Connection
     from .rucio_session import TokenBox
 
@@ -28,6 +30,8 @@ class Deferred:
         self._max_ok_rules = max_ok_rules
         self._expression = expression
         self._lock = RLock()
+        self.proofs = ProofBook()
+        """What doors said to the credentials in this run."""
         self._box: TokenBox | None = None
         self._sources: dict[str, Any] = {}
         self._connections: list[Connection] = []
@@ -47,11 +51,9 @@ class Deferred:
 
     def _make(self, view_id: str) -> Any:
         from .rucio import Connection
-        from .rucio_session import TokenBox
 
-        if self._box is None:
-            self._box = TokenBox(self._profile, self._runtime_dir)
-        connection = Connection(self._profile, self._box, self._runtime_dir)
+        box = self._token_box()
+        connection = Connection(self._profile, box, self._runtime_dir)
         self._connections.append(connection)
         if view_id == "rses":
             from .rucio_rses import RseSource
@@ -68,7 +70,21 @@ class Deferred:
             return RequestSource(connection, FtsClient(self._profile), self._profile.fts)
         from .credentials import CredentialSource
 
-        return CredentialSource(self._profile, connection, self._box)
+        return CredentialSource(self._profile, connection, box, self.proofs)
+
+    def _token_box(self) -> TokenBox:
+        from .rucio_session import TokenBox
+
+        with self._lock:
+            if self._box is None:
+                self._box = TokenBox(self._profile, self._runtime_dir)
+            return self._box
+
+    def desk(self, state_dir: Path) -> Desk:
+        """The desk of the profile's credentials, with this backend's Rucio session; imports what it needs, so call it in a lane."""
+        from .desk import CredentialDesk
+
+        return CredentialDesk(self._profile, self._runtime_dir, state_dir, box=self._token_box(), ended=self.abandon)
 
     def clock_offset(self) -> timedelta:
         """Of the connection that heard the server last."""

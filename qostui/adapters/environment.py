@@ -6,16 +6,20 @@ profile is in use (reference: rucio-clients 41.5.1 baseclient, requests `trust_e
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from ..domain.errors import UsageProblem
 from ..domain.profile import AUTH_METHODS, Profile, Secret
+from . import rucio_cfg
 
 PREFIXES = ("RUCIO_", "X509_", "BEARER_", "OIDC_", "GFAL_")
 NAMES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC", "KRB5CCNAME")
 KEPT = ("GFAL_PYTHONBIN", "GFAL_PLUGIN_DIR", "GFAL_CONFIG_DIR")
 """Say where software lies, not who we are."""
+_agent: list[str] = []
 
 
 def take(env: MutableMapping[str, str] = os.environ) -> Profile | None:
@@ -24,7 +28,17 @@ def take(env: MutableMapping[str, str] = os.environ) -> Profile | None:
     for name in taken:
         del env[name]
     env["RUCIO_CLIENT_MODE"] = "1"
+    if taken.get("OIDC_SOCK"):
+        _agent[:] = [taken["OIDC_SOCK"]]
     return _profile(taken, env.get("XDG_RUNTIME_DIR", ""))
+
+
+def agent_socket() -> str:
+    """The socket of the user's oidc-agent, which `take` found in $OIDC_SOCK; "" when there is none.
+
+    One agent serves all profiles, each of which names an account of it; no library is to find it by itself.
+    """
+    return _agent[0] if _agent else ""
 
 
 def _is_credential(name: str) -> bool:
@@ -33,7 +47,7 @@ def _is_credential(name: str) -> bool:
 
 def _profile(taken: dict[str, str], runtime: str) -> Profile | None:
     host, account = taken.get("RUCIO_HOST", ""), taken.get("RUCIO_ACCOUNT", "")
-    config = _client_section(taken.get("RUCIO_CONFIG", ""), taken.get("RUCIO_HOME", ""))
+    config, secret = _client_section(taken)
     host = host or config.get("rucio_host", "")
     account = account or config.get("account", "")
     if not host or not account:
@@ -54,29 +68,29 @@ def _profile(taken: dict[str, str], runtime: str) -> Profile | None:
     def configured(name: str) -> tuple[str, str]:
         return config.get(name, ""), "rucio.cfg"
 
-    choose("certificate", variable("RUCIO_CLIENT_CERT"), configured("client_cert"), variable("X509_USER_CERT"))
-    choose("key", variable("RUCIO_CLIENT_KEY"), configured("client_key"), variable("X509_USER_KEY"))
+    choose("certificate", variable("RUCIO_CLIENT_CERT"), configured("certificate"), variable("X509_USER_CERT"))
+    choose("key", variable("RUCIO_CLIENT_KEY"), configured("key"), variable("X509_USER_KEY"))
     default_proxy = f"/tmp/x509up_u{os.geteuid()}"  # noqa: S108 - where every grid tool looks; owner and mode are checked on reading
     choose(
         "proxy",
         variable("RUCIO_CLIENT_PROXY"),
-        configured("client_x509_proxy"),
+        configured("proxy"),
         variable("X509_USER_PROXY"),
         (default_proxy if os.path.isfile(default_proxy) else "", default_proxy),
     )
     bearer_default = f"{runtime or '/tmp'}/bt_u{os.geteuid()}"  # noqa: S108 - WLCG bearer token discovery; checked on reading
     choose("token_file", variable("BEARER_TOKEN_FILE"), (bearer_default if os.path.isfile(bearer_default) else "", bearer_default))
     choose("ca_path", variable("X509_CERT_DIR"))
-    choose("ca", configured("ca_cert"), variable("REQUESTS_CA_BUNDLE"), variable("SSL_CERT_FILE"))
+    choose("ca", configured("ca"), configured("ca_path"), variable("REQUESTS_CA_BUNDLE"), variable("SSL_CERT_FILE"))
     if "ca" in chosen and chosen["ca"].is_dir():
         chosen.setdefault("ca_path", chosen.pop("ca"))
     token = Secret(taken["BEARER_TOKEN"]) if taken.get("BEARER_TOKEN") else None
     if token is not None:
         sources.append(("token", "$BEARER_TOKEN"))
-    auth = taken.get("RUCIO_AUTH_TYPE") or config.get("auth_type", "")
+    auth = taken.get("RUCIO_AUTH_TYPE") or config.get("auth", "")
     if auth not in AUTH_METHODS:
         auth = "oidc" if token or "token_file" in chosen else "x509_proxy" if "proxy" in chosen else "x509"
-    password = Secret(config["password"]) if auth == "userpass" and config.get("password") else token
+    password = secret if auth == "userpass" and secret is not None else token
     if auth == "userpass" and password is not token:
         sources.append(("password_file", "rucio.cfg"))
     return Profile(
@@ -98,15 +112,15 @@ def _profile(taken: dict[str, str], runtime: str) -> Profile | None:
     )
 
 
-def _client_section(file: str, home: str) -> dict[str, str]:
-    path = file or (os.path.join(home, "etc", "rucio.cfg") if home else "")
-    if not path:
-        return {}
-    import configparser
-
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(path)
-        return dict(parser["client"]) if parser.has_section("client") else {}
-    except (configparser.Error, OSError, UnicodeDecodeError):
-        return {}
+def _client_section(taken: dict[str, str]) -> tuple[dict[str, str], Secret | None]:
+    """Keys of a profile, and the pass word, from the rucio.cfg that the environment names; nothing from one that cannot be read."""
+    home = taken.get("RUCIO_HOME", "")
+    file = taken.get("RUCIO_CONFIG", "") or (os.path.join(home, "etc", "rucio.cfg") if home else "")
+    if not file:
+        return {}, None
+    with contextlib.suppress(UsageProblem):
+        section = rucio_cfg.client_section(Path(file))
+        password = section.get(rucio_cfg.PASSWORD)
+        values = rucio_cfg.profile_values(section, {**os.environ, **taken}, Path(file), strict=False)
+        return values, Secret(password) if password else None
+    return {}, None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from ..domain.errors import CredentialProblem, Problem
+from ..domain.errors import Problem
 from ..domain.profile import Profile, host_text, origin
 from ..domain.request import FtsFile
 from ..services.feeds import Cancel
-from . import errors, secret_files
+from . import errors, own_files
 from .http import OriginSession
 from .rucio import moment
 from .rucio_session import verification
@@ -38,17 +37,6 @@ class FtsClient:
         for session in list(self._sessions.values()):
             session.abort()
 
-    def _certificate(self) -> str | tuple[str, str]:
-        profile = self._profile
-        for path in (profile.proxy, profile.key):
-            if path is not None and path.exists():
-                secret_files.read_secret(path, "the key")
-        if profile.proxy is not None and profile.proxy.exists():
-            return str(profile.proxy)
-        if profile.certificate is not None and profile.key is not None:
-            return _readable(profile.certificate), _readable(profile.key)
-        raise CredentialProblem("FTS not asked: the profile has no certificate", step="give it proxy, or certificate and key")
-
     def files(self, address: str, jobs: Sequence[str], cancel: Cancel) -> Said:
         """What FTS says of the files of these jobs; raises Problem."""
         session = self._session(address)
@@ -67,7 +55,12 @@ class FtsClient:
         host = host_text(address)
         for start in range(0, len(jobs), JOBS_IN_ONE_CALL):
             url = f"{address.rstrip('/')}/jobs/{','.join(jobs[start : start + JOBS_IN_ONE_CALL])}"
-            response = session.get(url, params={"files": FIELDS}, headers={"Accept": "application/json"}, cert=self._certificate())
+            response = session.get(
+                url,
+                params={"files": FIELDS},
+                headers={"Accept": "application/json"},
+                cert=own_files.client_certificate(self._profile, "FTS not asked"),
+            )
             try:
                 answer = json.loads(response.content)
             except ValueError:
@@ -89,12 +82,6 @@ class FtsClient:
         if key not in self._sessions:
             self._sessions[key] = OriginSession((address,), verification(self._profile), "FTS")
         return self._sessions[key]
-
-
-def _readable(path: Path) -> str:
-    if not path.exists():
-        raise CredentialProblem(f"FTS not asked: {path} does not exist", step="check certificate and key of the profile")
-    return str(path)
 
 
 def _files_of(job: dict[str, Any]) -> Said:

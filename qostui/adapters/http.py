@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from threading import Timer
 from typing import Any
 from urllib.parse import urljoin
 from weakref import WeakSet
@@ -90,6 +91,17 @@ class OriginSession(requests.Session):
         if self._ended:
             # Cancelled while it was being connected: the server must not hear a call that nobody waits for.
             self.abort()
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Break off what is under way after so long: READ_S is for each wait, and an answer that trickles never waits long."""
+        watch = Timer(seconds, self.abort)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
 
     def end(self) -> None:
         """Break off whatever is under way, and let nothing begin any more; safe from any thread."""

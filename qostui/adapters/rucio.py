@@ -55,6 +55,7 @@ class Connection:
             client, http = self._client, self._http
         cancel.closes(self.abandon)
         if client is not None and http is not None:
+            client.look_again()
             return client, http
         profile = self.profile
         http = OriginSession((profile.rucio_host, profile.login_host), verification(profile))
@@ -83,6 +84,11 @@ class Connection:
         with closing(response), errors.translated(host):
             body = response.content[:16384]  # rucio-clients has read it already, for its debug log
         raise errors.from_status(response.status_code, response.headers, body, host_text(host))
+
+    def session_token(self) -> str:
+        """The token that the last call went with; "" before the first one."""
+        with self._lock:
+            return str(getattr(self._client, "auth_token", None) or "")
 
     def document(self, path: str, cancel: Cancel, **params: str) -> Any:
         """A JSON answer; raises Problem."""

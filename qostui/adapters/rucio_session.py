@@ -20,7 +20,7 @@ from typing import Any
 
 from ..domain.errors import CredentialProblem, Problem, ServerProblem
 from ..domain.profile import Profile, Secret, host_text, origin
-from . import keyring_, secret_files
+from . import bearers, keyring_, own_files, own_places, secret_files
 from .http import USER_AGENT, OriginSession
 
 REFUSED_FOR_S = 15.0
@@ -60,15 +60,16 @@ class TokenBox:
         self.token = ""
         self.expires: datetime | None = None
         self.from_file = False
-        self._profile = profile
-        self._runtime_dir = runtime_dir
+        self._profile = own_places.completed(profile, runtime_dir)
+        self.runtime_dir = runtime_dir
         self._refused: tuple[float, Problem] | None = None
+        self._made_for = ""
+        self._looked: tuple[tuple[int, ...], str] = ((), "")
 
     @property
     def directory(self) -> Path:
         """The private directory of the profile; made when missing. Raises CredentialProblem."""
-        secret_files.private_directory(self._runtime_dir)
-        return secret_files.private_directory(self._runtime_dir / self._profile.name)
+        return own_files.directory(self._profile, self.runtime_dir)
 
     @property
     def name(self) -> str:
@@ -77,9 +78,39 @@ class TokenBox:
         parts = (origin(profile.rucio_host), origin(profile.login_host), profile.vo, profile.account, profile.auth, *map(str, identity))
         return f"token-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
 
+    def whose(self) -> str:
+        """Subject of the certificate that logs in now; "" for other ways and where it cannot be read.
+
+        The file is read again only when it has changed, so that this may be asked before each call.
+        """
+        profile = self._profile
+        path = {"x509": profile.certificate, "x509_proxy": profile.proxy}.get(profile.auth)
+        if path is None:
+            return ""
+        try:
+            found = os.stat(path)
+        except OSError:
+            return ""
+        mark = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if self._looked[0] != mark:
+            from . import x509
+
+            try:
+                self._looked = mark, x509.read(path, "the certificate", secret=False).subject
+            except CredentialProblem:
+                self._looked = mark, ""
+        return self._looked[1]
+
+    def changed_hands(self) -> bool:
+        """Whether the session was made with somebody else's certificate than the one that lies there now."""
+        now = self.whose()
+        return bool(self.token and now and self._made_for and now != self._made_for)
+
     def read(self) -> bool:
         """Take the token from memory or from the file; False when there is none that is still good."""
         with self.lock:
+            if self.changed_hands():
+                self.forget()
             if self.token:
                 return self.expires is None or self.expires - EARLY > datetime.now(UTC)
             path = self.directory / self.name
@@ -89,8 +120,9 @@ class TokenBox:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 document = json.loads(kept)
                 expires = datetime.fromisoformat(document["expires"]) if document["expires"] else None
-                if expires is None or expires - EARLY > datetime.now(UTC):
-                    self.token, self.expires, self.from_file = str(document["token"]), expires, True
+                made_for, now = str(document.get("made_for") or ""), self.whose()
+                if (expires is None or expires - EARLY > datetime.now(UTC)) and (not now or now == made_for):
+                    self.token, self.expires, self.from_file, self._made_for = str(document["token"]), expires, True, made_for
                     return True
             return False
 
@@ -98,14 +130,15 @@ class TokenBox:
         """A fresh token: kept in memory, and in the file if that can be written."""
         with self.lock:
             self.token, self.expires, self.from_file, self._refused = token, expires, False, None
-            document = {"token": token, "expires": expires.isoformat() if expires else None}
+            self._made_for = self.whose()
+            document = {"token": token, "expires": expires.isoformat() if expires else None, "made_for": self._made_for}
             with contextlib.suppress(OSError):
                 secret_files.write_secret(self.directory, self.name, json.dumps(document).encode())
 
     def forget(self) -> None:
         """Drop the token everywhere."""
         with self.lock:
-            self.token, self.expires = "", None
+            self.token, self.expires, self._refused = "", None, None
             with contextlib.suppress(OSError, Problem):
                 os.unlink(self.directory / self.name)
 
@@ -130,13 +163,9 @@ def password(profile: Profile) -> str:
     raise CredentialProblem("no pass word is configured", step="give the profile password_file or password_keyring")
 
 
-def bearer(profile: Profile) -> Secret:
-    """The access token of an oidc profile, read anew each time; raises CredentialProblem."""
-    if profile.token is not None and profile.token_file is None:
-        return profile.token
-    if profile.token_file is None:
-        raise CredentialProblem("no token is configured", step="give the profile token_file")
-    return Secret(secret_files.first_line(profile.token_file, "the token file"))
+def bearer(profile: Profile, runtime_dir: Path | None = None) -> Secret:
+    """The access token of a profile, looked at anew each time (`bearers.current`); raises CredentialProblem as a rule."""
+    return bearers.current(profile, runtime_dir)
 
 
 def credentials(profile: Profile) -> dict[str, Any]:
@@ -147,7 +176,7 @@ def credentials(profile: Profile) -> dict[str, Any]:
         for path, what in ((profile.certificate, "the certificate"), (profile.key, "the key")):
             _must_exist(path, what)
         if profile.key is not None:
-            secret_files.read_secret(profile.key, "the key")
+            own_files.plain_key(profile.key)
         return {"client_cert": str(profile.certificate), "client_key": str(profile.key)}
     if profile.auth == "x509_proxy":
         _must_exist(profile.proxy, "the proxy")
@@ -226,13 +255,25 @@ def _profile_client(client: type[Any]) -> type[Any]:
 
         def _BaseClient__read_token(self) -> bool:
             if self._profile.auth == "oidc":
-                return self._take(bearer(self._profile).reveal())
+                bearers.ahead(self._profile, self._box.runtime_dir)
+                return self._take(bearer(self._profile, self._box.runtime_dir).reveal())
             return self._take(self._box.token) if self._box.read() else False
 
         def _take(self, token: str) -> bool:
             self.auth_token = token
             self.headers["X-Rucio-Auth-Token"] = token
             return True
+
+        def look_again(self) -> None:
+            """Take the token that the profile has now, renewed if it is about to end; log in anew for another certificate.
+
+            Raises CredentialProblem when it is gone.
+            """
+            if self._profile.auth == "oidc":
+                self._BaseClient__read_token()
+            elif self._box.changed_hands() or self._box.token != self.auth_token:
+                # Another client of this profile may have logged in anew meanwhile.
+                self._BaseClient__get_token()
 
         def _BaseClient__write_token(self) -> None:
             if self._profile.auth != "oidc":
@@ -251,6 +292,12 @@ def _profile_client(client: type[Any]) -> type[Any]:
                     return
                 self._box.check_refused()
                 self._box.forget()
+                if self._profile.auth == "oidc":
+                    # A file may have been replaced, and the vault's token can be refreshed.
+                    found = bearers.after_refusal(self._profile, self.auth_token or "", self._box.runtime_dir).reveal()
+                    if found != self.auth_token:
+                        self._take(found)
+                        return
                 if self._profile.auth != "oidc":
                     self.creds = credentials(self._profile)
                 try:

@@ -30,7 +30,7 @@ def decode(token: str) -> TokenClaims | None:
     """The claims of a JWT without any verification; None when it is not one (an opaque token)."""
     try:
         found = jwt.decode_complete(token.strip(), options={"verify_signature": False})
-    except (jwt.InvalidTokenError, ValueError, TypeError):
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, RecursionError):
         return None
     header, claims = found["header"], found["payload"]
     return TokenClaims(

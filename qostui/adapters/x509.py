@@ -79,13 +79,23 @@ def read(path: Path, what: str, *, secret: bool) -> CertificateFile:
 
 
 def parse(content: bytes, what: str) -> CertificateFile:
-    """The same for content at hand."""
+    """The same for content at hand, whatever it is."""
     try:
-        chain = [x509.load_pem_x509_certificate(block) for block in _PEM.findall(content)]
-    except ValueError as error:
-        raise CredentialProblem(f"{what} cannot be read as certificates", step="is it PEM?") from error
+        return _parsed(content, what)
+    except CredentialProblem:
+        raise
+    except Exception as error:
+        # The library has an exception of its own for each part of a certificate that can be wrong, and some are met late.
+        raise CredentialProblem(f"{what} cannot be read as certificates", step="is it PEM, and whole?") from error
+
+
+def _parsed(content: bytes, what: str) -> CertificateFile:
+    if content[:2] == b"\x30\x82":
+        raise CredentialProblem(f"{what} is DER, or PKCS #12", step="convert it to PEM: openssl x509 -inform DER, or openssl pkcs12 -nodes")
+    chain = [x509.load_pem_x509_certificate(block) for block in _PEM.findall(content)]
     if not chain:
-        raise CredentialProblem(f"{what} holds no certificate", step="is it PEM?")
+        cut = b"-----BEGIN CERTIFICATE-----" in content
+        raise CredentialProblem(f"{what} holds no {'whole ' if cut else ''}certificate", step="is it PEM, and whole?")
     entity = next((each for each in chain if not _is_proxy(each)), chain[-1])
     voms, problem = _voms(chain)
     return CertificateFile(
@@ -186,3 +196,47 @@ def _leaves(data: bytes, depth: int = 0) -> Iterator[tuple[int, bytes]]:
             yield from _leaves(content, depth + 1)
         else:
             yield tag, content
+
+
+def voms_issuers(certificate_file: bytes) -> tuple[str, ...]:
+    """Slash names of the VOMS servers that signed the attribute certificates of a proxy file (PEM), in their order.
+
+    RFC 5755 section 4.2.3: AttCertIssuer is [0] V2Form with one directoryName. Raises ValueError.
+    """
+    try:
+        chain = [x509.load_pem_x509_certificate(block) for block in _PEM.findall(certificate_file)]
+        extensions = [extension.value for each in chain for extension in each.extensions if extension.oid.dotted_string == VOMS_AC_SEQUENCE]
+        found = []
+        for value in extensions[:1]:
+            if isinstance(value, x509.UnrecognizedExtension):
+                for _, group in _elements(_element(value.value, 0)[1]):
+                    found += [_issuer_of(ac) for tag, ac in _elements(group) if tag == 0x30]
+        return tuple(found)
+    except IndexError as error:
+        raise ValueError("the VOMS extension is cut off") from error
+
+
+def _issuer_of(ac: bytes) -> str:
+    info = _element(ac, 0)[1]
+    form = next((content for tag, content in _elements(info) if tag == 0xA0), b"")
+    names = next((content for tag, content in _elements(form) if tag == 0x30), b"")
+    directory = next((content for tag, content in _elements(names) if tag == 0xA4), b"")
+    name = next((content for tag, content in _elements(directory) if tag == 0x30), b"")
+    parts = []
+    for _, rdn in _elements(name):
+        for _, pair in _elements(rdn):
+            (_, oid), (_, value) = list(_elements(pair))[:2]
+            dotted = _dotted(oid)
+            parts.append(f"/{_SHORT.get(dotted, dotted)}={value.decode('utf-8', 'replace')}")
+    return "".join(parts)
+
+
+def _dotted(content: bytes) -> str:
+    numbers, value = [], 0
+    for byte in content:
+        value = value << 7 | byte & 0x7F
+        if not byte & 0x80:
+            numbers.append(value)
+            value = 0
+    first = min(numbers[0] // 40, 2)
+    return ".".join(str(number) for number in (first, numbers[0] - 40 * first, *numbers[1:]))

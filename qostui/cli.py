@@ -10,7 +10,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -89,6 +89,28 @@ def _with_dashes(arguments: list[str]) -> list[str]:
 
 
 class _Parser(argparse.ArgumentParser):
+    """Wrong arguments are a Problem; what a command takes is said by `fill` once it is asked for: others pay nothing for it.
+
+    `mixed`: options may stand between the words of a command too.
+    """
+
+    def __init__(self, *, fill: Callable[[argparse.ArgumentParser], None] | None = None, mixed: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._fill = fill
+        self._mixed = mixed
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill(self)
+        if not self._mixed:
+            return super().parse_known_args(args, namespace)
+        self._mixed = False  # it comes back here for each kind of word
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixed = True
+
     def error(self, message: str) -> NoReturn:
         raise UsageProblem(message, step=f"{self.prog} --help says what is possible")
 
@@ -110,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write less to the terminal, for slow lines; over SSH that is so by itself, and --no-ssh turns it off",
     )
     parser.add_argument("--once", action="store_true", help="print the panes as tables and exit")
-    parser.set_defaults(run=_console)
+    parser.set_defaults(run=_console, load=_settings, guard=_keep_memory_private)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     for name, (view_id, text) in VIEWS.items():
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
@@ -118,12 +140,32 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("expression", nargs="?", default="", metavar="EXPR", help="RSE expression, such as QOS=SAFE")
         _list_options(command)
         command.set_defaults(run=_list, view_id=view_id)
-    profile = commands.add_parser("profile", help="the profiles of the configuration").add_subparsers(
-        metavar="ACTION", required=True, parser_class=_Parser
+    doors = commands.add_parser(
+        "doors",
+        help="which credential each storage door takes, and why not",
+        description="Which credential of the profile each storage door takes, from what is known without asking it.",
+        allow_abbrev=False,
     )
-    listing = profile.add_parser("list", help="list them", allow_abbrev=False)
-    listing.add_argument("-o", dest="output", choices=FORMATS, help="format (table on a terminal, else tsv)")
-    listing.set_defaults(run=_profiles)
+    doors.add_argument("expression", nargs="?", default="", metavar="RSE", help="an RSE, or an RSE expression such as QOS=SAFE")
+    doors.add_argument("--live", action="store_true", help="show each credential to each door, and say what it did")
+    _list_options(doors)
+    doors.set_defaults(run=_doors)
+    commands.add_parser(
+        "profile", help="the profiles of the configuration: list, show, add, edit, remove, use, check", fill=_profile_actions
+    )
+    doctor = commands.add_parser(
+        "doctor",
+        help="find what is wrong with this machine, credentials and servers, and how to mend it",
+        description="Find what is wrong with this machine, a profile's credentials and its servers, and say how to mend it.",
+        epilog="Exit codes: 0 no fault, 1 faults, 4 one of them is about a credential. Warnings and notes are no faults.",
+        allow_abbrev=False,
+    )
+    which = doctor.add_mutually_exclusive_group()
+    which.add_argument("--profile", "-p", metavar="P", default=argparse.SUPPRESS, help="the profile to examine")
+    which.add_argument("--all", action="store_true", dest="every_profile", help="examine all profiles")
+    doctor.add_argument("--all-findings", action="store_true", help="list what is well too")
+    doctor.add_argument("-o", dest="output", choices=FORMATS, help="format (table, a report, on a terminal, else tsv)")
+    doctor.set_defaults(run=_doctor)
     config = commands.add_parser("config", help="the configuration file").add_subparsers(
         metavar="ACTION", required=True, parser_class=_Parser
     )
@@ -131,6 +173,12 @@ def _parser() -> argparse.ArgumentParser:
     config.add_parser("path", help="say where it is").set_defaults(run=_config_path)
     commands.add_parser("lake", help="the embedded data lake: install, up, down, status, reset, env")
     return parser
+
+
+def _profile_actions(parser: argparse.ArgumentParser) -> None:
+    from .commands import profile
+
+    profile.register(parser, FORMATS)
 
 
 def _list_options(command: argparse.ArgumentParser) -> None:
@@ -186,7 +234,7 @@ def _console(options: argparse.Namespace) -> int:
     from .adapters import backend
     from .services import session
 
-    session.wire(backend.connect)
+    session.wire(backend.connect, backend.lacking)
     from .ui.app import run
 
     return run(settings, name, options.read_only or settings.read_only, ssh=options.ssh)
@@ -210,25 +258,19 @@ def _list(options: argparse.Namespace) -> int:
     )
 
 
-def _profiles(options: argparse.Namespace) -> int:
-    from . import headless
-    from .domain.profile import host_text
-
+def _doors(options: argparse.Namespace) -> int:
     settings = _settings()
-    default = settings.default_profile or ""
-    records: list[dict[str, Any]] = [
-        {
-            "profile": each.name,
-            "default": each.name == default,
-            "rucio_host": host_text(each.rucio_host),
-            "account": each.account,
-            "auth": each.auth,
-            "read_only": each.read_only or settings.read_only,
-        }
-        for each in settings.profiles.values()
-    ]
-    headless.write_records(records, options.output)
-    return 0
+    from .commands import doors
+
+    return doors.run(settings, settings.profile(options.profile), options)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .commands import doctor
+
+    return doctor.run(
+        options.profile, every_profile=options.every_profile, output=options.output, everything=options.all_findings, load=_settings
+    )
 
 
 def _config_check(options: argparse.Namespace) -> int:

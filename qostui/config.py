@@ -12,20 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .domain import keys
+from .domain import keys, profile_checks
 from .domain.errors import UsageProblem
-from .domain.profile import AUTH_METHODS, Profile, origin
+from .domain.profile import Profile
 from .services import files
 
-PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-COLOR = re.compile(r"#[0-9A-Fa-f]{6}|[A-Za-z_]{1,40}|")
-_PATH_KEYS = ("password_file", "certificate", "key", "proxy", "token_file", "ca", "ca_path")
-_NEEDS = {
-    "userpass": (("password_file", "password_keyring"),),
-    "x509": (("certificate",), ("key",)),
-    "x509_proxy": (("proxy",),),
-    "oidc": (("token_file",),),
-}
+PATH_KEYS = ("password_file", "certificate", "key", "proxy", "token_file", "ca", "ca_path", "vomses", "voms_dir")
+FLAG_KEYS = ("read_only",)
 ENV_PROFILE = "env"
 
 
@@ -100,8 +93,8 @@ def _with_keys(settings: Settings, written: Mapping[str, keys.Rebinding], file: 
     """The keymap that holds, of the table [keys] and the keymap file."""
     faults: tuple[str, ...] = ()
     try:
-        text, document = _document(file)
-        own = _rebindings(document, file, text.splitlines(), ())
+        text, table = document(file)
+        own = _rebindings(table, file, text.splitlines(), ())
         # In front, since of two that want one key the first gets it.
         written = {**own, **{name: rebinding for name, rebinding in written.items() if name not in own}}
     except FileNotFoundError:
@@ -140,7 +133,7 @@ def _unquoted(key: str) -> str:
     return re.sub(r"[\s\"']", "", key)
 
 
-def _document(file: Path) -> tuple[str, dict[str, Any]]:
+def document(file: Path) -> tuple[str, dict[str, Any]]:
     """Text and content of a TOML file; raises FileNotFoundError, or UsageProblem with file and line."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -150,33 +143,33 @@ def _document(file: Path) -> tuple[str, dict[str, Any]]:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise UsageProblem(f"{file}: cannot be read: {reason}", step="mend the file or its permissions") from error
     try:
-        document = tomllib.loads(text)
+        return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         line = where[1] if where else str(text.count("\n") + 1)
         reason = re.sub(r" \(at .*\)", "", str(error))
         raise UsageProblem(f"{file}:{line}: not valid TOML: {reason}", step="mend that line") from error
-    return text, document
 
 
 def _read(file: Path, *, explicit: bool) -> tuple[Settings, dict[str, keys.Rebinding]]:
     """The settings in this file, and what its table [keys] says."""
     try:
-        text, document = _document(file)
+        text, table = document(file)
     except FileNotFoundError:
         if explicit:
             raise UsageProblem(f"{file}: there is no such file", step="write it, or leave out $QOSTUI_CONFIG") from None
         return Settings(), {}
     reader = _Reader(file, text)
-    return reader.settings(document), reader.rebindings(document)
+    return reader.settings(table), reader.rebindings(table)
 
 
 class _Reader:
-    """Checks one document and makes settings of it."""
+    """Checks one document and makes settings of it; without a text what is wrong is told without a place."""
 
-    def __init__(self, file: Path, text: str) -> None:
+    def __init__(self, file: Path, text: str | None) -> None:
         self._file = file
-        self._lines = text.splitlines()
+        self._has_lines = text is not None
+        self._lines = (text or "").splitlines()
 
     def settings(self, document: dict[str, Any]) -> Settings:
         simple = {"default_profile": str, "theme": str, "theme_over_ssh": str, "ssh": bool}
@@ -186,7 +179,7 @@ class _Reader:
         if values.get("max_ok_rules", 1) < 0:
             raise self._wrong("max_ok_rules", (), "max_ok_rules is below 0", "0 shows no OK rules, 2000 is the default")
         tables = self._typed(document, "profiles", dict, ()) or {}
-        profiles = {name: self._profile(name, self._typed(tables, name, dict, ("profiles",))) for name in tables}
+        profiles = {name: self.profile(name, self._typed(tables, name, dict, ("profiles",)), ("profiles", name)) for name in tables}
         settings = Settings(**values, profiles=profiles, file=self._file)
         if settings.default_profile is not None and settings.default_profile not in (*profiles, ENV_PROFILE):
             near = get_close_matches(settings.default_profile, list(profiles), 1)
@@ -198,33 +191,18 @@ class _Reader:
         """What the table [keys] says."""
         return _rebindings(self._typed(document, "keys", dict, ()) or {}, self._file, self._lines, ("keys",))
 
-    def _profile(self, name: str, table: dict[str, Any]) -> Profile:
-        where = ("profiles", name)
-        if not PROFILE_NAME.fullmatch(name):
+    def profile(self, name: str, table: dict[str, Any], where: tuple[str, ...]) -> Profile:
+        """The profile that a table makes; raises UsageProblem."""
+        if not re.fullmatch(profile_checks.NAME, name):
             raise self._wrong("", where, f"{name!r} cannot be the name of a profile", "use letters, digits, _ . and -")
         self._known(table, Profile.keys(), where)
         values: dict[str, Any] = {}
         for key in table:
-            value = self._typed(table, key, bool if key == "read_only" else str, where)
-            values[key] = self._path(value) if key in _PATH_KEYS else value
-        for key in ("rucio_host", "account", "auth"):
-            if not values.get(key):
-                raise self._wrong("", where, f"profile {name} has no {key}", f"add a line: {key} = ...")
-        if values["auth"] not in AUTH_METHODS:
-            near = get_close_matches(values["auth"], AUTH_METHODS, 1)
-            step = f"did you mean {near[0]}?" if near else f"one of: {', '.join(AUTH_METHODS)}"
-            raise self._wrong("auth", where, f"auth {values['auth']!r} is not known", step)
-        for key in ("rucio_host", "auth_host", "fts"):
-            try:
-                origin(values.get(key) or "https://none")
-            except ValueError as error:
-                raise self._wrong(key, where, f"{key}: {error}", "write it like https://rucio.example.org:443") from error
-        for choice in _NEEDS[values["auth"]]:
-            if not any(values.get(key) for key in choice):
-                raise self._wrong("auth", where, f"auth {values['auth']} needs {' or '.join(choice)}", f"add a line: {choice[0]} = ...")
-        if not COLOR.fullmatch(values.get("color", "")):
-            raise self._wrong("color", where, f"{values['color']!r} is not a colour", "write a colour's name or #rrggbb")
-        return Profile(name=name, **values)
+            value = self._typed(table, key, bool if key in FLAG_KEYS else str, where)
+            values[key] = self._path(value) if key in PATH_KEYS and value else value
+        for fault, summary, step in profile_checks.faults(name, values):
+            raise self._wrong(fault, where, summary, step)
+        return Profile(name=name, **{key: value for key, value in values.items() if value != "" or key not in PATH_KEYS})
 
     def _path(self, value: str) -> Path:
         expanded = Path(value).expanduser()
@@ -245,7 +223,8 @@ class _Reader:
         return value
 
     def _wrong(self, key: str, where: tuple[str, ...], summary: str, step: str) -> UsageProblem:
-        return UsageProblem(f"{self._file}:{self._line(key, where)}: {summary}", step=step)
+        place = f"{self._file}:{self._line(key, where)}: " if self._has_lines else ""
+        return UsageProblem(f"{place}{summary}", step=step)
 
     def _line(self, key: str, where: tuple[str, ...]) -> int:
         """Line of a key in its table, as far as a plain look at the text tells; the table's own line when key is ""."""
@@ -299,31 +278,65 @@ def _override(settings: Settings, env: Mapping[str, str]) -> Settings:
     return replace(settings, **changes)
 
 
+def check_profile(name: str, table: Mapping[str, Any], file: Path, text: str | None = None) -> Profile:
+    """The profile that these keys in `file` make; raises UsageProblem, with the line when the `text` of the table is given."""
+    return _Reader(file, text).profile(name, dict(table), ())
+
+
+def check_text(file: Path, text: str) -> None:
+    """Raises UsageProblem when this text would not do as the configuration `file`; it is TOML already."""
+    _Reader(file, text).settings(tomllib.loads(text))
+
+
+def profile_tables(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables of the profiles as they are written, whether they hold or not; none without a file. Raises UsageProblem."""
+    try:
+        tables = document(path)[1].get("profiles", {})
+    except FileNotFoundError:
+        return {}
+    return {name: table for name, table in tables.items() if isinstance(table, dict)} if isinstance(tables, dict) else {}
+
+
+def change(path: Path, edit: Callable[[str], str]) -> None:
+    """Replace the text of the file by what `edit` makes of it; one process at a time, in one step, mode 0600, checked before.
+
+    Raises UsageProblem (leaving the file as it was), what `edit` raises, and OSError; TimeoutError when others do not end.
+    """
+    target = path.resolve()  # a link stays one
+    with files.alone(target):
+        try:
+            text, _ = document(target)
+        except FileNotFoundError:
+            text = ""
+        changed = edit(text if text.endswith("\n") or not text else f"{text}\n")
+        try:
+            check_text(path, changed)
+        except UsageProblem:
+            # When it was wrong before, that is said with the line that it has now.
+            check_text(path, text)
+            raise
+        files.replace(target, changed)
+
+
 def write_profiles(
     path: Path,
-    profiles: Mapping[str, Any],
+    profiles: Mapping[str, Mapping[str, Any]],
     *,
     default_profile: str | None = None,
     replacing: tuple[str, ...] = (),
 ) -> None:
-    """Add or replace profiles in the file at `path`, keeping everything else, comments included.
+    """Add or replace profiles in the file at `path`, keeping everything else, comments included; see `change`.
 
-    `replacing` names profiles to drop first. Written in one step, mode 0600; the result is checked before. Raises UsageProblem.
+    `replacing` names profiles to drop first.
     """
-    import tomlkit
+    from . import toml_tables
 
-    document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    tables = document.setdefault("profiles", tomlkit.table(is_super_table=True))
-    for name in replacing:
-        tables.pop(name, None)
-    for name, values in profiles.items():
-        table = tomlkit.table()
-        for key, value in values.items():
-            if value is not None:
-                table[key] = value if isinstance(value, bool) else str(value)
-        tables[name] = table
-    if default_profile is not None:
-        document["default_profile"] = default_profile
-    text = tomlkit.dumps(document)
-    _Reader(path, text).settings(tomllib.loads(text))
-    files.replace(path, text)
+    def edit(text: str) -> str:
+        known = tomllib.loads(text).get("profiles", {})
+        for name in replacing:
+            text = toml_tables.drop(text, name) if name in known else text
+        for name, values in profiles.items():
+            text = toml_tables.put(text, name, values)
+        return text if default_profile is None else toml_tables.set_default(text, default_profile)
+
+    change(path, edit)

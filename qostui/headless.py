@@ -51,7 +51,7 @@ def listing(
     now = datetime.now(UTC)
     shown = [row for row in sort.arrange(rows, order, chosen) if wanted.matches(row, now)][:limit]
     if rows or problem is None:
-        _write(chosen, shown, output, now)
+        write(chosen, shown, output, now)
     if note:
         print(f"qostui: {note}", file=sys.stderr)
     if problem is not None:
@@ -98,7 +98,8 @@ def once(settings: Settings, profile: Profile, timeout_s: float = 60.0) -> int:
     return code
 
 
-def _write(chosen: View[Any], rows: Sequence[Any], output: str | None, now: datetime) -> None:
+def write(chosen: View[Any], rows: Sequence[Any], output: str | None, now: datetime) -> None:
+    """Rows of a view on standard output, in one of the formats."""
     if output is None:
         output = "table" if sys.stdout.isatty() else "tsv"
     if output == "table":

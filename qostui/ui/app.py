@@ -31,7 +31,7 @@ def run(settings: Settings, profile_name: str | None, read_only: bool = False, *
 def _run(settings: Settings, profile_name: str | None, read_only: bool, line: terminal.Line, handler: crash.CrashHandler) -> int:
     from .. import config
     from ..domain.profile import Profile
-    from ..services.session import VIEWS, Session, open_session
+    from ..services.session import VIEWS, Session, lacking, open_session
 
     ahead: dict[str, Session] = {}
     if profile_name is not None:
@@ -49,7 +49,10 @@ def _run(settings: Settings, profile_name: str | None, read_only: bool, line: te
     def reloaded() -> Settings:
         return config.load()
 
-    app = QostuiApp(settings, profile_name, opened, reload=reloaded, theme_directories=(paths.themes_dir(),), line=line)
+    def lacks(profile: Profile) -> str:
+        return lacking(profile, app.settings)  # type: ignore[arg-type]
+
+    app = QostuiApp(settings, profile_name, opened, reload=reloaded, lacks=lacks, theme_directories=(paths.themes_dir(),), line=line)
 
     def tell(error: BaseException, path: Path | None) -> None:
         app.call_later(app.say, crash.sentence(error, path), "error")

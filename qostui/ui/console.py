@@ -23,7 +23,7 @@ from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from ..domain.errors import Problem, UsageProblem
-from ..domain.profile import Identity
+from ..domain.profile import Identity, Profile
 from ..domain.text import clean
 from ..services.feeds import FeedStatus
 from ..services.layouts import Layouts
@@ -86,6 +86,7 @@ class QostuiApp(App[int], inherit_bindings=False):
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         reload: Reload | None = None,
+        lacks: Callable[[Profile], str] = lambda profile: "",
         theme_directories: tuple[Path, ...] = (),
         environ: Mapping[str, str] = os.environ,
         line: terminal.Line = terminal.LOCAL,
@@ -99,6 +100,7 @@ class QostuiApp(App[int], inherit_bindings=False):
         self._first_profile = profile_name
         self._open_session = open_session
         self._reload = reload
+        self._lacks = lacks
         self._environ = environ
         self._beat = Beat(self, line)
         self._shortcut = Shortcut(self, line.frames)
@@ -110,6 +112,7 @@ class QostuiApp(App[int], inherit_bindings=False):
         self.line = line
         self.wardrobe = Wardrobe(settings, theme_directories, environ, line)
         self.wardrobe.dress(self)
+        self._crashed = False
         self._stop_watching: Callable[[], None] = lambda: None
         self.header = Header(seconds=line.seconds)
         self.tabs = TabBar()
@@ -172,6 +175,7 @@ class QostuiApp(App[int], inherit_bindings=False):
             if kind.view_id in views
         }
         for pane in self._panes.values():
+            pane.belong(self, self.session)
             pane.feed.listen(partial(self._beat.news, pane))
         self._active = self._before = None
         first = active if active in self._panes else next(iter(self._panes))
@@ -234,9 +238,12 @@ class QostuiApp(App[int], inherit_bindings=False):
 
     def _fatal_error(self) -> None:
         """Textual would print a traceback with all local values: ours goes to a file, without them."""
-        error = self._exception or RuntimeError("unknown")
         self._return_code = crash.EXIT
         self._return_value = crash.EXIT
+        if self._crashed:
+            return  # what fails while the console ends because of the first failure is no second one
+        self._crashed = True
+        error = self._exception or RuntimeError("unknown")
         path = crash.report(error, self.settings.state_dir, "the screen")
         self._exit_renderables.clear()
         self._exit_renderables.append(crash.sentence(error, path))
@@ -292,6 +299,12 @@ class QostuiApp(App[int], inherit_bindings=False):
         if self.session is None:
             self.header.show_identity(None, self.now())
             return
+        now = self.now()
+        if endings := self.session.endings(now):
+            from ..services.warnings import sentences
+
+            for text, severity in sentences(endings, now):
+                self.say(text, severity)
         self._identity = self.session.identity()
         self.header.show_identity(self._identity, self.now())
         self.tabs.show_tabs([_tab(pane, pane.feed.status) for pane in self._panes.values()], self._active)
@@ -314,16 +327,20 @@ class QostuiApp(App[int], inherit_bindings=False):
         self.push_screen(Explain(problem))
 
     @on(FeedPane.Copied)
-    def _copy(self, event: FeedPane.Copied) -> None:
+    def _copied(self, event: FeedPane.Copied) -> None:
+        self.copy(event.text, event.what)
+
+    def copy(self, text: str, what: str) -> None:
+        """Put a text on the clipboard of the terminal, and say what it was."""
         try:
-            text = clipboard.sequence(event.text, tmux=bool(self._environ.get("TMUX")))
+            written = clipboard.sequence(text, tmux=bool(self._environ.get("TMUX")))
         except ValueError as error:
             self.say(f"not copied: {error}", "warning")
             return
-        self._clipboard = event.text
+        self._clipboard = text
         if self._driver is not None:
-            self._driver.write(text)
-        self.say(f"copied {event.what}")
+            self._driver.write(written)
+        self.say(f"copied {what}")
 
     # --- keys ------------------------------------------------------------------------------------------------
 
@@ -356,11 +373,19 @@ class QostuiApp(App[int], inherit_bindings=False):
         from .screens.switch import Switch
 
         current = self._identity.profile if self._identity is not None else None
-        self.push_screen(Switch(self.settings.profiles, current, self.now), self._switched)
+        picker = Switch(self.settings.profiles, current, self.now, self._reload, self._take_settings, lacks=self._lacks)
+        self.push_screen(picker, self._switched)
+
+    def _take_settings(self, settings: SettingsPort) -> None:
+        self.settings = settings
 
     def _switched(self, name: str | None) -> None:
-        if name is not None:
-            self.open_profile(name)
+        if name is None:
+            return
+        if name not in self.settings.profiles:
+            self.say(f"profile {name} is gone from the configuration", "warning")
+            return
+        self.open_profile(name)
 
     @on(Jump.Closed)
     def _jump_closed(self) -> None:
@@ -388,12 +413,13 @@ class QostuiApp(App[int], inherit_bindings=False):
                 f"profile {clean(name)}",
                 f"Profile {name}",
                 f"{clean(profile.account)} at {clean(profile.rucio_host)}",
-                partial(self.open_profile, name),
+                partial(self._switched, name),
             )
             for name, profile in self.settings.profiles.items()
         ]
         return [
             *panes,
+            *(command for pane in self._panes.values() for command in pane.commands()),
             Command("profile", "Switch profile", "where each profile leads, and as whom", self.action_switch),
             *profiles,
             Command("help", "Help", "all keys of this pane", self.action_help, ("?",)),

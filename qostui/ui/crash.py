@@ -46,19 +46,27 @@ def report(error: BaseException, directory: Path, where: str = "main") -> Path |
         "",
         *(line.rstrip("\n") for line in traceback.format_exception(error)),
     ]
-    name = f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+    name = f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = directory / name
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        path, descriptor = _new_file(directory, name)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(without_secrets("\n".join(lines)) + "\n")
     except OSError:
         return None
     with contextlib.suppress(OSError):
         for old in sorted(directory.glob("crash-*.txt"))[:-KEPT]:
-            old.unlink()
+            old.unlink(missing_ok=True)  # another console clears up as well
     return path
+
+
+def _new_file(directory: Path, name: str) -> tuple[Path, int]:
+    """A file that nobody else writes: two threads may fail in one moment, and process numbers are equal across containers."""
+    for number in range(KEPT * 10):
+        path = directory / (f"{name}-{number}.txt" if number else f"{name}.txt")
+        with contextlib.suppress(FileExistsError):
+            return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    raise FileExistsError(directory / name)
 
 
 def sentence(error: BaseException, path: Path | None) -> str:

@@ -29,6 +29,8 @@ from textual.message import Message
 from textual.messages import InBandWindowResize
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+TYPED = (signal.SIGINT, signal.SIGQUIT)
+"""Those that keys send to all who read from the terminal."""
 LOST = 128 + signal.SIGHUP
 DEADLINE = 3.0
 """Seconds between the wish to end and the end by force."""
@@ -128,6 +130,8 @@ class HardDriver(LinuxDriver):
         self._deadline: threading.Timer | None = None
         self._dropped = 0
         self._input_ends: tuple[int, int] | None = None
+        self._lent = False
+        """Another program has the terminal: what is typed there to interrupt it is not meant for us."""
 
     # --- ending ----------------------------------------------------------------------------------------------
 
@@ -187,7 +191,7 @@ class HardDriver(LinuxDriver):
     def _wait_for_signals(self, descriptor: int) -> None:
         while numbers := os.read(descriptor, 64):
             for number in numbers:
-                if number in SIGNALS:
+                if number in SIGNALS and not (self._lent and number in TYPED):
                     self.end(128 + number)
         os.close(descriptor)
 
@@ -215,6 +219,16 @@ class HardDriver(LinuxDriver):
         if isinstance(self._writer_thread, Writer):
             self._writer_thread.lost = lambda: self.end(LOST)
             self._writer_thread.caught_up = self._caught_up
+
+    def suspend_application_mode(self) -> None:
+        # Textual would close the driver, and with it give back the signals: a key that interrupts the other program ended us.
+        self._lent = True
+        self.stop_application_mode()
+        super().close()
+
+    def resume_application_mode(self) -> None:
+        super().resume_application_mode()
+        self._lent = False
 
     def _caught_up(self) -> None:
         with contextlib.suppress(RuntimeError):

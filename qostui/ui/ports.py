@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..domain.profile import Identity, Profile
-from ..domain.table import View
-from ..services.feeds import FeedPort
+from ..domain.table import Row, View
+from ..services.errands import Errand, Told
+from ..services.feeds import Cancel, FeedPort
+
+if TYPE_CHECKING:
+    from ..services.ports_credentials import Desk
+    from ..services.warnings import Ending
+
+T = TypeVar("T")
 
 
 class SessionPort(Protocol):
     """What the console needs of a session."""
+
+    @property
+    def profile(self) -> Profile: ...
 
     @property
     def views(self) -> tuple[View[Any], ...]: ...
@@ -22,6 +33,16 @@ class SessionPort(Protocol):
     def identity(self) -> Identity: ...
 
     def watch(self, view_ids: set[str]) -> None: ...
+
+    def begin(self, name: str, work: Callable[[Desk, Cancel], T], told: Told[T], *, time_limit_s: float = ...) -> Errand: ...
+
+    def report(self, name: str, take: Callable[[Sequence[Row]], None], told: Told[None]) -> Errand: ...
+
+    def report_view(self, name: str) -> View[Any]: ...
+
+    def on_terminal(self, arguments: Sequence[str], environment: Mapping[str, str]) -> int: ...
+
+    def endings(self, now: datetime) -> list[Ending]: ...
 
     def close(self) -> None: ...
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.events import Resize
@@ -23,7 +23,9 @@ from ...domain.table import Layout, Row, View
 from ...domain.text import SafeText, clean
 from ...services.feeds import Changes, FeedPort, FeedStatus
 from ...services.layouts import Layouts
+from ..commands import Command
 from ..ink import Piece, hints, wall
+from ..ports import SessionPort
 from ..widgets.detail import Detail
 from ..widgets.feed_line import FaultLine, FeedLine, Showing
 from ..widgets.line import Line
@@ -130,6 +132,13 @@ class FeedPane(Vertical):
     def dressed(cls, view: View[Any]) -> View[Any]:
         """The view as this pane shows it."""
         return view
+
+    def belong(self, app: App[Any], session: SessionPort) -> None:
+        """Told once, before it is shown, to what the pane belongs."""
+
+    def commands(self) -> list[Command]:
+        """What this pane adds to what can be said, whatever pane is seen."""
+        return []
 
     def compose(self) -> ComposeResult:
         yield self.feed_line
@@ -292,7 +301,7 @@ class FeedPane(Vertical):
         self._before_editing = self.filter
         self.add_class("-filtering")
         self.input.value = self.filter
-        self.input.focus()
+        self.screen.set_focus(self.input)  # at once: what is typed in one burst belongs to it
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from ...domain.rule import Rule
 from ...domain.table import Column, View
@@ -24,7 +25,7 @@ class RulesPane(FeedPane):
 def _quiet(column: Column[Rule]) -> Column[Rule]:
     style = column.style
 
-    def quiet(rule: Rule) -> str:
-        return "muted" if rule.state == "OK" or style is None else style(rule)
+    def quiet(rule: Rule, now: datetime) -> str:
+        return "muted" if rule.state == "OK" or style is None else style(rule, now)
 
     return replace(column, style=quiet)

@@ -17,6 +17,7 @@ from ..widgets.line import Line, Sheet
 
 GROUPS = (
     ("table", "In a table"),
+    ("credentials", "In the Credentials pane"),
     ("pane", "In a pane"),
     ("detail", "In the detail"),
     ("app", "Everywhere"),
@@ -30,6 +31,7 @@ WORDS: tuple[tuple[str, str], ...] = (
 )
 PLACES = (
     ("rules, rses, transfers, credentials", "the pane"),
+    ("where, doctor", "what works where; what is wrong here"),
     ("profile NAME", "switch to another profile"),
     ("theme NAME", "other colours"),
     ("help, quit", ""),

@@ -114,7 +114,8 @@ class Jump(Vertical):
         self._typed, self._chosen, self._back = text, -1, 0
         self.input.value = text
         self.input.cursor_position = len(text)
-        self.input.focus()
+        # Not `focus()`, which comes a moment later: keys typed in one burst would go to the table, and `:q` would quit.
+        self.screen.set_focus(self.input)
         self._hint()
 
     def close(self) -> None:

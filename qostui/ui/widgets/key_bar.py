@@ -12,10 +12,10 @@ from .line import Line
 
 SHORT = {"space": "space", "enter": "enter", "escape": "esc", "question_mark": "?", "slash": "/", "colon": ":", "minus": "-"}
 LEFT = ("table.open", "detail.close", "pane.filter", "table.sort", "table.mark")
-ORDER = (*LEFT, "pane.refresh", "pane.copy", "app.jump", "app.help", "app.quit")
+ORDER = (*LEFT, "credentials.actions", "credentials.where", "pane.refresh", "pane.copy", "app.jump", "app.help", "app.quit")
 """From left to right."""
-FIRST = ("detail.close", "table.open", "app.help", "app.quit", "pane.filter")
-IMPORTANT = (*FIRST, "table.sort", "app.jump", "table.mark", "pane.refresh", "pane.copy")
+FIRST = ("detail.close", "table.open", "app.help", "app.quit", "pane.filter", "credentials.actions")
+IMPORTANT = (*FIRST, "table.sort", "app.jump", "credentials.where", "table.mark", "pane.refresh", "pane.copy")
 """Who gets room first."""
 
 

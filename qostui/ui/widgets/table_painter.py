@@ -135,7 +135,10 @@ class TablePainter(Generic[R]):
             return known[2]
         now = self.now
         looks = tuple(
-            [(placed.column.text(row, now), placed.column.style(row) if placed.column.style is not None else "") for placed in self.placed]
+            [
+                (placed.column.text(row, now), placed.column.style(row, now) if placed.column.style is not None else "")
+                for placed in self.placed
+            ]
         )
         if len(self._present) >= KEPT_LINES:
             self._present.clear()

@@ -41,6 +41,8 @@ BUDGETS = {
     "stream-p95": Budget("Down to the row itself while 100k rules stream in, p95", "ms", _BARE_KEY, ratio=6.0),
     "stream-p99": Budget("Down to the row itself while they stream in, p99", "ms", _BARE_KEY, ratio=15.0),
     "switch": Budget("profile switch to first live rows, token cached", "ms", "one HTTP session", ratio=2.5),
+    "gfal-start": Budget("gfal2 worker, start to its first answer", "ms", "python3 -c 'import gfal2'", ratio=2.0),
+    "gfal-kill": Budget("kill of a gfal2 worker that hangs", "ms", most=50),
     "slow-line": Budget("Down to the row, 256 kbit/s and 150 ms each way, p95", "ms", "two round trips", ratio=1.0),
     "slow-line-pgdn": Budget("PgDn to the row, the same line, p95", "ms", "two round trips"),
 }

@@ -17,25 +17,29 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qostui.domain.profile import Identity, Profile
 from qostui.domain.rule import Rule
-from qostui.domain.table import View
+from qostui.domain.table import Row, View
 from qostui.domain.text import clean
-from qostui.services.feeds import Changes, FeedStatus
+from qostui.services.errands import Errand, Told
+from qostui.services.feeds import Cancel, Changes, FeedStatus
+from qostui.services.ports_credentials import Desk
 from qostui.services.store import Store
 from qostui.services.views import credentials, requests, rses
 from qostui.services.views import rules as rules_view
+from qostui.services.warnings import Ending, Watch
 
 from . import rows
 
 if TYPE_CHECKING:
     from qostui.ui.console import QostuiApp
 
+T = TypeVar("T")
 BATCH, MOVING, IN_SIGHT = 100, 70, 2
 BATCH_EVERY = 0.1
 REFRESHED = 40
@@ -68,9 +72,12 @@ class StoreFeed:
 
 
 class BenchSession:
-    """A SessionPort whose rules are made up; the other feeds are empty."""
+    """A SessionPort whose rules are made up; the other feeds are empty, and nothing is done with credentials."""
+
+    profile = PROFILE
 
     def __init__(self, made: list[Rule]) -> None:
+        self._watch = Watch()
         self._feeds = {view.id: StoreFeed() for view in VIEWS}
         self.closed = threading.Event()
         self._made = made
@@ -87,6 +94,26 @@ class BenchSession:
 
     def watch(self, view_ids: set[str]) -> None:
         """All feeds are local."""
+
+    def begin(self, name: str, work: Callable[[Desk, Cancel], T], told: Told[T], *, time_limit_s: float = 60.0) -> Errand:
+        """There is no desk here; nobody is told."""
+        return Errand()
+
+    def report(self, name: str, take: Callable[[Sequence[Row]], None], told: Told[None]) -> Errand:
+        """There is nothing to report; nobody is told."""
+        return Errand()
+
+    def report_view(self, name: str) -> View[Any]:
+        """Any will do."""
+        return credentials.VIEW
+
+    def on_terminal(self, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+        """No program is run."""
+        return 1
+
+    def endings(self, now: datetime) -> list[Ending]:
+        """As a session looks."""
+        return self._watch.look(self._feeds["credentials"].store.rows(), now)
 
     def close(self) -> None:
         self.closed.set()

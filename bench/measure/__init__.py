@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from ..figures import Figure
 from ..run import Run
-from . import keys, listing, memory, painted, slow, start, switch
+from . import gfal, keys, listing, memory, painted, slow, start, switch
 
 Measure = Callable[[Run], Iterable[Figure]]
 
@@ -21,5 +21,6 @@ MEASURES: dict[str, Measure] = {
     "memory": memory.made_up,
     "listing": listing.listing,
     "switch": switch.switch,
+    "gfal": gfal.gfal,
     "slow-line": slow.slow,
 }

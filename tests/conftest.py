@@ -7,10 +7,32 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tests import lakes
+from tests import canary, lakes
 
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("suite")  # a busy machine decides no test
+
+
+def pytest_configure() -> None:
+    """From the first test on, what is said is kept for the last one (test_last_no_secret.py)."""
+    canary.EARS.append(canary.Ears())
+    canary.EARS[0].watch()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for ears in canary.EARS:
+        ears.hear_report(report)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks back on the whole run goes to its end."""
+    items.sort(key=lambda item: item.path.name == "test_last_no_secret.py")
+
+
+def pytest_unconfigure() -> None:
+    while canary.EARS:
+        canary.EARS.pop().close()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from qostui.lake import places
 from qostui.lake.inside.state import State
+from tests import canary
 
 QOSTUI = (sys.executable, "-m", "qostui")
 T = TypeVar("T")
@@ -35,6 +36,8 @@ class Lake:
 
     def command(self, *arguments: str, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
         """`qostui lake ARGUMENTS` for this state."""
+        if "reset" in arguments:
+            canary.learn(self.state)
         done = subprocess.run(
             [*self._program, "lake", "--state", str(self.state.root), *arguments],
             capture_output=True,
@@ -76,6 +79,8 @@ class Lake:
         )
 
 
+THERE: list[State] = []
+"""The lakes of this run that are not removed yet."""
 INSTALLED = places.default_state()
 """Looked up once, before any test moves XDG_STATE_HOME out of the way."""
 
@@ -103,14 +108,20 @@ def lake_like(
     if owner is not None:
         os.chown(root, owner, -1)
     lake = Lake(State(root), program)
+    THERE.append(lake.state)
     try:
         lake.command("install", "--like", str(source.root), "--rucio", source.read().rucio, *options, env=env)
         if up:
             lake.command("up", env=env)
         yield lake
     finally:
-        lake.command("down", check=False)
-        shutil.rmtree(root, ignore_errors=True)
+        THERE.remove(lake.state)
+        try:
+            canary.learn(lake.state)
+        finally:
+            lake.command("down", check=False)
+            canary.keep_logs(lake.state)
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def eventually(look: Callable[[], T], holds: Callable[[T], object], *, seconds: float = 60) -> T:

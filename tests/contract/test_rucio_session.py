@@ -17,10 +17,12 @@ from rucio.client.baseclient import BaseClient
 from qostui.adapters import environment, rucio_session
 from qostui.domain.errors import CredentialProblem
 from qostui.domain.profile import Profile
+from qostui.services.lanes import Lane
+from tests import certificates
 
 from . import fake_rucio
 from .conftest import Server
-from .fake_rucio import TOKEN, FakeRucio
+from .fake_rucio import TOKEN, FakeRucio, Reply
 
 
 def test_the_pinned_client_has_the_hooks_we_override() -> None:
@@ -83,6 +85,38 @@ def test_a_planted_token_is_refused(fake: FakeRucio, fake_server: Server, tmp_pa
     with pytest.raises(CredentialProblem):
         fake_server.read("rules")
     assert not [each for each in fake.asked if each.headers.get("X-Rucio-Auth-Token") == "tok-PLANTED"]
+
+
+def test_a_proxy_that_changes_hands_does_not_speak_for_the_one_before(fake: FakeRucio, fake_server: Server, tmp_path: Path) -> None:
+    ca = certificates.authority()
+    people = {name: certificates.issued(certificates.name(name), ca) for name in ("alice", "bob")}
+    proxy = certificates.written(tmp_path / "proxy.pem", certificates.proxy(people["alice"]))
+    asked: list[str] = []
+
+    def log_in(reply: Reply) -> None:
+        asked.append(f"token-of-log-in-{len(asked)}")
+        fake.good_tokens.add(asked[-1])
+        reply.send(200, X_Rucio_Auth_Token=asked[-1], X_Rucio_Auth_Token_Expires=fake_rucio.EXPIRES)
+
+    fake.answers["/auth/x509_proxy"] = log_in
+    server = Server(Profile("proxy", fake.address, "ops", "x509_proxy", proxy=proxy), fake_server.settings)
+    backend = server.backend()
+
+    def shown(view_id: str) -> str:
+        assert [row for batch in backend.source(view_id).full(Lane("t")) for row in batch]
+        return fake.asked[-1].headers["X-Rucio-Auth-Token"]
+
+    assert {shown("rules"), shown("rses"), shown("rules")} == {"token-of-log-in-0"}
+    # Renewed by the same person: the session goes on, in the next run too.
+    certificates.written(proxy, certificates.proxy(people["alice"]))
+    assert shown("rules") == "token-of-log-in-0"
+    server.read("rules")
+    certificates.written(proxy, certificates.proxy(people["bob"]))
+    assert {shown("rses"), shown("rules")} == {"token-of-log-in-1"}
+    certificates.written(proxy, certificates.proxy(people["alice"]))
+    server.read("rules")
+    assert fake.asked[-1].headers["X-Rucio-Auth-Token"] == "token-of-log-in-2"
+    backend.close()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from qostui.domain.credential import Credential
 from qostui.domain.errors import (
     CertificateProblem,
     ConnectionProblem,
@@ -75,7 +77,33 @@ def test_credentials_prove_the_session(rucio_server: Server) -> None:
     assert session.who.startswith("ops @ ")
     assert session.expires is not None
     assert session.expires > datetime.now(UTC)
+    assert session.usable_at == ("whoami",)
+    assert session.renews
+    assert session.actions == ("drop",)
     assert rows["Pass word"].problem == ""
+
+
+def test_a_refused_credential_is_proved_wrong_but_a_silent_server_proves_nothing(fake: FakeRucio, fake_server: Server) -> None:
+    backend = fake_server.backend()
+    source, lane = backend.source("credentials"), Lane("test")
+
+    def session() -> Credential:
+        rows: dict[str, Credential] = {}
+        with contextlib.suppress(Problem):
+            for batch in source.full(lane):
+                rows.update((row.kind, row) for row in batch)
+        return rows["Rucio session"]
+
+    assert [proof.accepted for proof in session().proofs] == [True]
+    fake.answers["/accounts/whoami/"] = fake_rucio.fails(503, b"busy")
+    silent = session()
+    assert silent.problem
+    assert [proof.accepted for proof in silent.proofs] == [True], "what was proved before"
+    fake.answers["/accounts/whoami/"] = fake_rucio.fails(401, b'{"ExceptionClass": "CannotAuthenticate", "ExceptionMessage": "no"}')
+    refused = session()
+    assert [proof.accepted for proof in refused.proofs] == [False]
+    assert refused.proofs[0].reason == refused.problem
+    backend.close()
 
 
 def test_every_row_makes_cells_details_and_a_record(rucio_server: Server) -> None:

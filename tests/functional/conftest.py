@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,13 @@ class Console:
             self.app.pane.drain()
         self.app.show_frame()
         await self.pilot.pause()
+
+    async def until(self, wanted: str | Callable[[], bool]) -> None:
+        """Settle until this stands on the screen, or holds: what is done in a lane takes its time."""
+        deadline = time.monotonic() + 20
+        while not (wanted in self.screen if isinstance(wanted, str) else wanted()):
+            assert time.monotonic() < deadline, f"{wanted!r} is not seen in\n{self.screen}"
+            await self.settle()
 
     @property
     def screen(self) -> str:

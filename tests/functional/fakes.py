@@ -6,22 +6,27 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from qostui.domain.credential import Credential
-from qostui.domain.errors import ConnectionProblem, Problem
-from qostui.domain.profile import Identity, Profile, host_text
+from qostui.domain.credential import Credential, Proof
+from qostui.domain.errors import ConnectionProblem, CredentialProblem, Problem
+from qostui.domain.profile import Identity, Profile, Secret, host_text
 from qostui.domain.request import FtsFile, Request, Totals
 from qostui.domain.rse import Door, Rse
 from qostui.domain.rule import Rule
-from qostui.domain.table import View
+from qostui.domain.table import Column, Fact, View
 from qostui.domain.text import clean
-from qostui.services.feeds import Changes, FeedStatus
+from qostui.services import errands
+from qostui.services.errands import Errand
+from qostui.services.feeds import Cancel, Cancelled, Changes, FeedStatus
+from qostui.services.lanes import Lanes
+from qostui.services.ports_credentials import DeviceCode
 from qostui.services.views import credentials, requests, rses, rules
+from qostui.services.warnings import Ending, Watch
 
 NOW = datetime(2026, 11, 22, 12, 4, 31, tzinfo=UTC)
 VIEWS: tuple[View[Any], ...] = (rses.VIEW, rules.VIEW, requests.VIEW, credentials.VIEW)
@@ -90,6 +95,122 @@ class FakeFeed:
         self.refreshed += 1
 
 
+@dataclass
+class FakeDesk:
+    """A desk that writes down what it is told, and answers as the test wants: with a sentence, or by raising a Problem."""
+
+    keyring: str = ""
+    encrypted: bool = False
+    pass_phrase: str = "sesame7f3a"
+    """What opens the key and the keyring file."""
+    problem: Problem | None = None
+    """Raised by the next work."""
+    gate: threading.Event | None = None
+    """Work waits for it."""
+    code: DeviceCode | None = None
+    command: tuple[str, ...] = ("voms-proxy-init", "--voms", "escape")
+    opened: bool = False
+    told: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+    threads: set[str] = field(default_factory=set)
+
+    def _work(self, name: str, *arguments: Any) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.told.append((name, arguments))
+        if self.gate is not None:
+            self.gate.wait(30)
+        if self.problem is not None:
+            problem, self.problem = self.problem, None
+            raise problem
+
+    def needs_pass_phrase(self) -> str:
+        return "" if self.opened else self.keyring
+
+    def open_keyring(self, pass_phrase: Secret) -> None:
+        if pass_phrase.reveal() != self.pass_phrase:
+            raise CredentialProblem("the pass phrase does not open the keyring file", step="try again")
+        self.opened = True
+
+    def key_is_encrypted(self) -> bool:
+        return self.encrypted
+
+    def make_proxy(self, pass_phrase: Secret | None, hours: float) -> str:
+        self._work("proxy", hours)
+        if self.encrypted and (pass_phrase is None or pass_phrase.reveal() != self.pass_phrase):
+            raise CredentialProblem("the pass phrase does not open the key", step="try again")
+        return f"proxy until {NOW + timedelta(hours=hours):%H:%M}Z in /run/proxy"
+
+    def voms_command(self) -> tuple[Sequence[str], dict[str, str]]:
+        self._work("voms")
+        return self.command, {"PATH": "/usr/bin:/bin"}
+
+    def check_proxy(self, exit_status: int) -> str:
+        self._work("check", exit_status)
+        if exit_status:
+            raise CredentialProblem(f"voms-proxy-init ended with {exit_status}", step="see what it said")
+        return "VOMS proxy of escape until 23:00Z"
+
+    def log_in(self, told: Callable[[DeviceCode], None], cancel: Cancel) -> str:
+        done = threading.Event()
+        cancel.closes(done.set)
+        told(self.code or DeviceCode("https://op.example/device", "WDJB-MJHT", "", NOW + timedelta(minutes=10)))
+        if self.gate is not None:
+            while not self.gate.wait(0.01):
+                if done.is_set():
+                    self.told.append(("cancelled", ()))
+                    raise Cancelled
+        self._work("log-in")
+        return "logged in as alice"
+
+    def refresh(self) -> str:
+        self._work("refresh")
+        return "new token until 13:00Z"
+
+    def narrow(self, scope: str, audience: str) -> Path:
+        self._work("narrow", scope, audience)
+        return Path("/run/narrow.token")
+
+    def macaroon(self, address: str, activities: Sequence[str], minutes: int) -> Path:
+        self._work("macaroon", address, tuple(activities), minutes)
+        return Path("/run/macaroon")
+
+    def delegate(self) -> datetime:
+        self._work("delegate")
+        return NOW + timedelta(hours=6)
+
+    def take_file(self, path: Path) -> str:
+        self._work("import", path)
+        return f"proxy of alice taken from {path}"
+
+    def export(self, credential_id: str, path: Path) -> str:
+        self._work("export", credential_id, path)
+        return f"written to {path}"
+
+    def drop(self, credential_id: str) -> str:
+        self._work("drop", credential_id)
+        return "proxy deleted, session ended"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A row of a fake report."""
+
+    key: str
+    words: str
+
+
+REPORT: View[Answer] = View(
+    id="answers",
+    title="Answers",
+    columns=(
+        Column("key", "DOOR", lambda r, now: clean(r.key), lambda r: r.key, 20, letter="d"),
+        Column("words", "ANSWER", lambda r, now: clean(r.words), lambda r: r.words, letter="a"),
+    ),
+    order=(("key", False),),
+    detail=lambda row, now: (Fact("all of it"), Fact("answer", clean(row.words))),
+    record=lambda row: {"key": row.key},
+)
+
+
 class FakeSession:
     """A session of four fake feeds."""
 
@@ -101,6 +222,33 @@ class FakeSession:
         self.closed = False
         self.problem: Problem | None = None
         self.expiry = expiry
+        self.desk = FakeDesk()
+        self.lanes = Lanes()
+        self.reports: dict[str, Callable[[Cancel], Iterator[Sequence[Answer]]]] = {}
+        self.ran: list[tuple[tuple[str, ...], dict[str, str]]] = []
+        """Programs that were run on the terminal."""
+        self.exit_status = 0
+        self._watch = Watch()
+
+    def begin(self, name: str, work: Callable[..., Any], told: Callable[..., None], *, time_limit_s: float = 60.0) -> Errand:
+        return errands.begin(self.lanes, name, lambda cancel: work(self.desk, cancel), told, time_limit_s)
+
+    def report(self, name: str, take: Callable[..., None], told: Callable[..., None]) -> Errand:
+        def read(cancel: Cancel) -> None:
+            for batch in self.reports[name](cancel):
+                take(batch)
+
+        return errands.begin(self.lanes, name, read, told, 60.0)
+
+    def report_view(self, name: str) -> View[Any]:
+        return REPORT
+
+    def on_terminal(self, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+        self.ran.append((tuple(arguments), dict(environment)))
+        return self.exit_status
+
+    def endings(self, now: datetime) -> list[Ending]:
+        return self._watch.look(self.feeds["credentials"].rows.values(), now)
 
     def feed(self, view_id: str) -> FakeFeed:
         return self.feeds[view_id]
@@ -123,6 +271,7 @@ class FakeSession:
 
     def close(self) -> None:
         self.closed = True
+        self.lanes.close()
 
 
 @dataclass(frozen=True)
@@ -286,16 +435,20 @@ def some_requests() -> list[Request]:
 
 
 def some_credentials() -> list[Credential]:
-    """A proxy with an attribute certificate, tokens, a session."""
+    """A session, a proxy with an attribute certificate that ends first, a token that has expired."""
+    seen = NOW - timedelta(minutes=2)
     return [
         Credential(
             "1",
             "Rucio session",
             "ops @ localhost:21443",
-            "profile (x509_proxy)",
+            "log-in by x509_proxy",
             NOW + timedelta(minutes=38),
             NOW - timedelta(minutes=22),
-            note="renews itself",
+            note="made in this run, renews itself",
+            proofs=(Proof("whoami", True, seen),),
+            actions=("drop",),
+            renews=True,
         ),
         Credential(
             "2",
@@ -306,26 +459,37 @@ def some_credentials() -> list[Credential]:
             NOW - timedelta(hours=3),
             issuer="/DC=test/DC=qostui/CN=alice",
             note="RFC 3820, 2048 bits",
+            proofs=tuple(Proof(f"RSE-{number} davs", True, seen) for number in range(5)),
+            actions=("proxy", "voms", "delegate", "macaroon", "import", "export", "drop"),
         ),
         Credential(
             "2.1",
             "VOMS AC",
-            "escape",
+            "/escape/Role=operator",
             "in the proxy",
             NOW + timedelta(minutes=52),
             NOW - timedelta(hours=11),
             groups=("/escape/Role=operator", "/escape"),
+            vo="escape",
+            note="signature not verified",
+            actions=("voms",),
+            ends_before="the proxy",
         ),
         Credential(
             "3",
             "Access token",
-            "alice",
+            "alice · aud https://wlcg.cern.ch/jwt/v1/any",
             "~/.config/qostui/token",
             NOW - timedelta(minutes=3),
             NOW - timedelta(hours=1),
             scopes=("storage.read:/", "storage.modify:/"),
             audience=("https://wlcg.cern.ch/jwt/v1/any",),
             problem="expired",
+            proofs=(
+                Proof("GSI-ROOT davs", True, seen),
+                Proof("GSI-ROOT roots", False, seen, "audience is https://wlcg.cern.ch/jwt/v1/any, the door wants https://gsi-root:2094"),
+            ),
+            actions=("log-in", "refresh", "narrow"),
         ),
     ]
 
@@ -356,10 +520,12 @@ def demo(arguments: list[str]) -> int:
     """Show the console over fakes.
 
     `fail`, `empty`, `first`, `ssh`, `theme=NAME` and `themes=DIRECTORY` show other things; `live` changes rules twice a second,
-    `busy` twenty times under a clock that stands still.
+    `busy` twenty times under a clock that stands still. `lend` has a program of its own in the place of voms-proxy-init,
+    `hang` work with credentials that never ends.
     """
     import os
 
+    from qostui.adapters import on_terminal
     from qostui.ui import terminal
 
     line = terminal.line({}, "ssh" in arguments)
@@ -377,6 +543,13 @@ def demo(arguments: list[str]) -> int:
                     ConnectionProblem("localhost:21443 does not answer", step="is the lake up? qostui lake status"),
                     NOW + timedelta(seconds=8),
                 )
+        if "lend" in arguments:
+            session.desk.command = ("/bin/sh", "-c", "echo who are you; read name; echo hello $name; exec sleep 60")
+            session.on_terminal = on_terminal.run  # type: ignore[method-assign]
+        session.desk.gate = threading.Event() if "hang" in arguments else None
+        session.desk.code = DeviceCode(
+            "https://op.example/device", "WDJB-MJHT", "https://op.example/device?user_code=WDJB-MJHT", NOW + timedelta(minutes=10)
+        )
         if not frozen or "busy" in arguments:
             threading.Thread(target=_live, args=(session, 0.05 if frozen else 0.5), daemon=True).start()
         return session

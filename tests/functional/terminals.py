@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from tests import canary
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -34,6 +36,8 @@ class Terminal:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.before = termios.tcgetattr(self._slave)
         self.output = bytearray()
+        """What was written, as far as the test has not cut it."""
+        self._recording = bytearray()
         base = {"PATH": os.environ.get("PATH", ""), "HOME": os.environ.get("HOME", "/"), "TERM": "xterm-256color", "COLORTERM": "truecolor"}
 
         def prepare() -> None:
@@ -62,6 +66,7 @@ class Terminal:
         for descriptor in (self.master, self._slave):
             if descriptor >= 0:
                 os.close(descriptor)
+        canary.hear("terminal", canary.current_test(), bytes(self._recording))
 
     def read(self, seconds: float) -> bytes:
         """What is written within this time."""
@@ -76,6 +81,7 @@ class Terminal:
                 break
             new += data
         self.output += new
+        self._recording += new
         return bytes(new)
 
     def read_once(self, seconds: float) -> bytes:
@@ -87,6 +93,7 @@ class Terminal:
         except OSError:
             return b""
         self.output += new
+        self._recording += new
         return new
 
     def wait_for(self, text: str, seconds: float = 20) -> None:

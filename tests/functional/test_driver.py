@@ -35,6 +35,30 @@ def test_quitting_restores_the_terminal() -> None:
         assert terminal.restored
 
 
+def test_the_terminal_is_lent_to_a_program_and_taken_back() -> None:
+    with Terminal([*CONSOLE, "lend"]) as terminal:
+        terminal.wait_for("live")
+        terminal.send(b"4")
+        terminal.wait_for("PROVEN")
+        terminal.send(b"jja")
+        terminal.wait_for("voms-proxy-init")
+        terminal.send(b"v")
+        terminal.wait_for("leaves this screen")
+        terminal.send(b"\r")
+        terminal.wait_for("who are you")
+        assert terminal.restored, "the program finds the terminal as it was before the console"
+        terminal.send(b"alice\n")
+        terminal.wait_for("hello alice")
+        terminal.send(b"\x03")
+        terminal.wait_for("voms-proxy-init ended with -2")
+        assert terminal.process.poll() is None, "what interrupts the program does not end the console"
+        terminal.send(b"\x1b")
+        terminal.read(1.0)
+        terminal.send(b"q")
+        assert terminal.exit_code(5) == 0
+        assert terminal.restored
+
+
 @pytest.mark.parametrize(
     "typed",
     [b"\xff", b"\xe9\xff\xfe", b"\x1b[99999999u", b"\x1b[48;99999;99999;1;1t", b"\x1b[" + b"9" * 5000 + b"m", b"\x00" * 100, b"\x1b" * 500],

@@ -16,10 +16,15 @@ from qostui import ui
 from qostui.domain import keys
 from qostui.ui.console import Main, QostuiApp
 from qostui.ui.panes import PANES
+from qostui.ui.panes.credentials import CredentialsPane
 from qostui.ui.panes.feed_pane import FilterInput
+from qostui.ui.screens.actions import Actions
 from qostui.ui.screens.columns import Columns
+from qostui.ui.screens.credential_forms import Form
+from qostui.ui.screens.device_login import DeviceLogin
 from qostui.ui.screens.first_run import FirstRun
 from qostui.ui.screens.help import Dialog
+from qostui.ui.screens.report import Report
 from qostui.ui.screens.switch import Switch
 from qostui.ui.widgets.detail import Detail
 from qostui.ui.widgets.jump import JumpInput
@@ -32,6 +37,7 @@ from .conftest import Opened
 BOUND: dict[str, tuple[type[DOMNode], ...]] = {
     "table": (LiveTable,),
     "pane": PANES,
+    "credentials": (CredentialsPane,),
     "detail": (Detail,),
     "sheet": (Sheet,),
     "filter": (FilterInput,),
@@ -39,17 +45,27 @@ BOUND: dict[str, tuple[type[DOMNode], ...]] = {
     "dialog": (Dialog,),
     "switch": (Switch,),
     "columns": (Columns,),
+    "actions": (Actions,),
+    "form": (Form,),
+    "device": (DeviceLogin,),
+    "report": (Report,),
     "first": (FirstRun,),
     "main": (Main,),
     "everywhere": (QostuiApp,),
 }
 """Place of the table of keys -> the classes that bind there."""
+OWN_NAMES = frozenset({"pane", "credentials", "detail"})
+"""Places whose classes are built on others that bind too: their own bindings are those named after the place."""
 OURS: tuple[type[DOMNode], ...] = tuple(kind for kinds in BOUND.values() for kind in kinds)
 PURE = frozenset(
     {
         "open",
         "ask_column",
         "columns",
+        "actions",
+        "report",
+        "choose",
+        "again",
         "show_or_hide",
         "widen",
         "plain",
@@ -90,6 +106,8 @@ PURE = frozenset(
     }
 )
 """Actions that only move, show, ask for rows or leave."""
+CONFIRM = {(FirstRun, "write"), (Form, "do")}
+"""What is pressed on a page that says what will happen."""
 
 
 def own(kind: type[DOMNode]) -> list[Binding]:
@@ -117,8 +135,8 @@ def test_the_table_of_keys_is_that_of_the_widgets() -> None:
             bound: dict[str, set[str]] = defaultdict(set)
             for binding in own(kind):
                 bound[binding.id or ""].add(binding.key)
-            if place == "detail":
-                bound = {name: each for name, each in bound.items() if not name.startswith("sheet.")}
+            if place in OWN_NAMES:
+                bound = {name: each for name, each in bound.items() if name.startswith(f"{place}.")}
             assert dict(bound) == {name: set(keys.split(each)) for name, each in keys.PLACES[place].items()}, kind
 
 
@@ -150,6 +168,12 @@ def test_no_key_has_two_meanings(chain: keys.Chain) -> None:
         ("q", "dialog.close", "app.quit"),
         ("q", "switch.leave", "app.quit"),
         ("q", "columns.leave", "app.quit"),
+        ("q", "app.quit", "actions.leave"),
+        ("q", "device.leave", "app.quit"),
+        ("q", "report.leave", "app.quit"),
+        ("escape", "report.leave", "detail.close"),
+        # In a field it goes to the next one, and from the last one does it; without fields it does it.
+        ("enter", "form.do", ""),
         ("escape", "pane.back", "filter.leave"),
         ("tab", "filter.take", "app.next-pane"),
         ("shift+tab", "filter.take", "app.pane-before"),
@@ -173,7 +197,7 @@ def test_lower_case_keys_change_nothing_outside() -> None:
         for binding in own(kind):
             if binding.key.islower():
                 action = binding.action.removeprefix("app.").partition("(")[0]
-                assert action in PURE or (kind, action) == (FirstRun, "write"), f"{kind.__name__}: {binding.key} {action}"
+                assert action in PURE or (kind, action) in CONFIRM, f"{kind.__name__}: {binding.key} {action}"
 
 
 async def test_the_footer_names_the_keys_that_work_here(console: Opened) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,12 +13,13 @@ import pytest
 from textual.command import DiscoveryHit
 
 from qostui import config
+from qostui.domain.errors import UsageProblem
 from qostui.ui.palette import Palette
 from qostui.ui.screens.first_run import FirstRun
 from qostui.ui.screens.switch import Switch
 
 from . import fakes
-from .conftest import Opened
+from .conftest import Console, Opened
 
 
 async def test_ctrl_t_shows_where_each_profile_leads(console: Opened) -> None:
@@ -26,6 +30,77 @@ async def test_ctrl_t_shows_where_each_profile_leads(console: Opened) -> None:
             assert text in seen.screen
         await seen.press("escape")
         assert len(seen.sessions) == 1
+
+
+async def test_a_profile_that_was_added_elsewhere_is_in_the_picker(console: Opened) -> None:
+    async with console() as seen:
+        new = replace(fakes.PROFILES["lake-ops"], name="brand-new", account="newcomer")
+        rest = {name: profile for name, profile in fakes.PROFILES.items() if name != "lake-reader"}
+        read = threading.Event()
+
+        def reload() -> fakes.FakeSettings:
+            read.wait(20)
+            return fakes.FakeSettings({**rest, "brand-new": new})
+
+        seen.app._reload = reload
+        await seen.press("ctrl+t")
+        assert "lake-reader" in seen.screen, "what is known is there at once, however long reading takes"
+        assert "brand-new" not in seen.screen
+        await seen.press("down")
+        read.set()
+        await until(seen, lambda: "brand-new" in seen.screen)
+        assert "lake-reader" not in seen.screen
+        picker = seen.app.screen
+        assert isinstance(picker, Switch)
+        assert picker.table.cursor_key == "lake-alice", "the cursor stays"
+        await seen.press("end", "enter")
+        await seen.settle()
+        assert seen.session.profile.account == "newcomer"
+
+
+async def test_a_broken_configuration_is_told_and_the_old_profiles_stay(console: Opened) -> None:
+    async with console() as seen:
+
+        def reload() -> fakes.FakeSettings:
+            raise UsageProblem("config.toml:3: unknown key 'teme'", step="did you mean theme?")
+
+        seen.app._reload = reload
+        before = seen.app.settings
+        await seen.press("ctrl+t")
+        await until(seen, lambda: "these are the profiles from before" in seen.screen)
+        assert "unknown key 'teme'; did you mean theme?" in seen.screen
+        assert seen.app.settings is before
+        await seen.press("down", "enter")
+        await seen.settle()
+        assert seen.session.profile.name == "lake-alice"
+
+
+async def test_a_profile_that_goes_while_it_is_being_chosen_is_told(console: Opened) -> None:
+    async with console() as seen:
+        read = threading.Event()
+
+        def reload() -> fakes.FakeSettings:
+            read.wait(20)
+            return fakes.FakeSettings({"lake-ops": fakes.PROFILES["lake-ops"]})
+
+        seen.app._reload = reload
+        await seen.press("ctrl+t", "down", "enter")
+        assert seen.session.profile.name == "lake-alice", "it was there when it was chosen"
+        read.set()
+        await until(seen, lambda: list(seen.app.settings.profiles) == ["lake-ops"])
+        seen.app._switched("lake-alice")
+        await seen.settle()
+        assert "lake-alice is gone from the configuration" in seen.screen
+
+
+async def until(seen: Console, holds: Callable[[], bool]) -> None:
+    """Until what a thread brings is on the screen."""
+    for _ in range(400):
+        await seen.settle()
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(seen.screen)
 
 
 async def test_switching_replaces_everything(console: Opened) -> None:

@@ -145,3 +145,15 @@ def test_copied_text_goes_out_as_osc_52_and_through_tmux() -> None:
     assert clipboard.sequence("a", tmux=True).endswith("\x1bPtmux;\x1b\x1b]52;c;YQ==\x07\x1b\\")
     with pytest.raises(ValueError, match="too long"):
         clipboard.sequence("x" * 80_000, tmux=False)
+
+
+@pytest.mark.parametrize(
+    ("burst", "shown"), [(b":transfers\r", "FROM"), (b":profile lake-reader\r", "read-only"), (b"2/state:stuck\r", "state:stuck")]
+)
+def test_what_is_typed_in_one_burst_goes_where_its_first_key_leads(burst: bytes, shown: str) -> None:
+    from .terminals import Terminal
+
+    with Terminal([sys.executable, "-m", "tests.functional.fakes"]) as seen:
+        seen.wait_for("live")
+        seen.send(burst)
+        seen.wait_for(shown)

@@ -158,7 +158,9 @@ def test_what_is_on_the_screen_is_what_a_naive_model_says(console: Opened) -> No
     rows = [a_row(number, chance) for number in range(MANY)]
 
     async def story(steps: list[tuple[str, Any]], size: tuple[int, int], seed: int) -> None:
-        async with console(pane="2", size=size, feeds={**fakes.feeds(), "rules": fakes.FakeFeed(rows)}) as seen:
+        # Hours pass: credentials that end meanwhile would be announced over the table.
+        feeds = {**fakes.feeds(), "rules": fakes.FakeFeed(rows), "credentials": fakes.FakeFeed()}
+        async with console(pane="2", size=size, feeds=feeds) as seen:
             naive = Naive(seen, seen.table.view, random.Random(seed))  # noqa: S311  # as above
             await compare(seen, naive)
             for step, value in steps:

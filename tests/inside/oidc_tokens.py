@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from inside import oidc, topology
 from inside import state as lake
-from inside import topology
 from inside.oidc import scopes
 from oidc_ground import ALL, EXCHANGE, ProviderCase, unpacked
 
@@ -43,6 +44,20 @@ class Tokens(ProviderCase):
         half = hashlib.sha256(answer["access_token"].encode()).digest()[:16]
         self.assertEqual(identity["at_hash"], base64.urlsafe_b64encode(half).decode().rstrip("="))
         self.refused("invalid_grant", self.poll(device))
+
+    def test_all_that_is_handed_out_is_in_the_register(self) -> None:
+        device = self.device()
+        self.approve(device)
+        given = self.token(self.poll(device))
+        again = self.token({"grant_type": "refresh_token", "refresh_token": given["refresh_token"]})
+        code = self.authorize()[0]["code"]
+        alone = oidc.mint(self.state, self.facts, "alice", "rucio", "openid", 60)
+        tokens = [answer[kind] for answer in (given, again) for kind in ("access_token", "refresh_token", "id_token")]
+        kept = json.loads((self.state.oidc / "key.json").read_text())
+        noted = [json.loads(line) for line in self.state.register.read_text().splitlines()]
+        made = [device["device_code"], code, alone, *tokens, *self.secrets.values(), self.password("alice"), kept["d"], kept["p"]]
+        self.assertEqual([secret[:4] for secret in made if secret not in noted], [])
+        self.assertEqual(self.state.register.stat().st_mode & 0o777, 0o600)
 
     def test_polling_too_fast_is_slowed_down(self) -> None:
         device = self.device()

@@ -75,7 +75,11 @@ def test_rules_in_every_state_and_a_stuck_one_says_why(environment: dict[str, st
 def test_requests_and_credentials(environment: dict[str, str]) -> None:
     assert qostui(environment, "requests", "-o", "json").returncode == 0
     credentials = objects(environment, "--profile", "lake-token", "creds", "-o", "json")
+    named = {"kind", "subject", "issuer", "expires_at", "seconds_left", "scopes", "audience", "source", "usable_at"}
+    assert all(named <= set(row) for row in credentials)
     token = next(row for row in credentials if row.get("issuer"))
+    assert token["usable_at"] == ["whoami"]
+    assert token["seconds_left"] > 0
     assert token["subject"] == "alice"
     assert timedelta(0) < datetime.fromisoformat(token["expires_at"]) - datetime.now(UTC) <= timedelta(hours=12)
 

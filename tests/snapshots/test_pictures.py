@@ -62,6 +62,16 @@ def test_profiles(snap_compare: Compare, pictured: Pictured, size: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_actions(snap_compare: Compare, pictured: Pictured, size: str) -> None:
+    assert snap_compare(pictured(), terminal_size=SIZES[size], run_before=pressing("4", "j", "a"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_action_form(snap_compare: Compare, pictured: Pictured, size: str) -> None:
+    assert snap_compare(pictured(), terminal_size=SIZES[size], run_before=pressing("4", "j", "a", "m"))
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_first_run(snap_compare: Compare, pictured: Pictured, size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QOSTUI_CONFIG", "~/.config/qostui/config.toml")
     assert snap_compare(pictured(profile=None), terminal_size=SIZES[size], run_before=pressing(*"esc"))

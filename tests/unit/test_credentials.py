@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qostui.adapters import environment, secret_files, tokens, x509
+from qostui.adapters import credentials, environment, secret_files, tokens, x509
 from qostui.domain.errors import CredentialProblem
-from qostui.domain.profile import Secret
+from qostui.domain.profile import Profile, Secret
+from qostui.services.ports_credentials import ACTIONS
 
 
 def der(tag: int, *parts: bytes) -> bytes:
@@ -193,3 +194,42 @@ def test_a_rucio_cfg_named_by_the_environment_is_a_profile_too(tmp_path: Path) -
     )
     assert profile.token is not None
     assert profile.token.reveal() == "s3%cret"
+
+
+def a_profile(**values: object) -> Profile:
+    return Profile("lake", "https://rucio.test", "ops", "x509_proxy", **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "can"),
+    [
+        ("X.509 certificate", {}, set()),
+        ("X.509 certificate", {"certificate": Path("/c"), "key": Path("/k"), "voms": "escape"}, {"proxy", "voms"}),
+        ("X.509 proxy", {}, {"macaroon", "import", "export", "drop"}),
+        ("X.509 proxy", {"fts": "https://fts", "voms": "escape"}, {"delegate", "macaroon", "import", "export", "drop"}),
+        ("VOMS AC", {}, set()),
+        ("VOMS AC", {"certificate": Path("/c"), "key": Path("/k"), "voms": "escape"}, {"voms"}),
+        ("Access token", {"token_file": Path("/t")}, {"macaroon", "import", "export"}),
+        ("Access token", {"oidc_agent": "wlcg"}, {"refresh", "narrow", "macaroon", "export"}),
+        ("Access token", {"issuer": "https://op/"}, {"log-in", "refresh", "narrow", "macaroon", "import", "export", "drop"}),
+        ("Pass word", {"issuer": "https://op/"}, set()),
+    ],
+)
+def test_what_is_offered_goes_by_what_the_profile_has(kind: str, values: dict[str, object], can: set[str]) -> None:
+    offered = credentials.offered(a_profile(**values), kind)
+    assert set(offered) == can
+    assert set(offered) <= set(ACTIONS)
+
+
+@pytest.mark.parametrize(
+    ("values", "renews"),
+    [
+        ({"oidc_agent": "wlcg"}, True),
+        ({"issuer": "https://op/"}, True),
+        ({"issuer": "https://op/", "scope": "openid offline_access"}, True),
+        ({"issuer": "https://op/", "scope": "openid"}, False),
+        ({"issuer": "https://op/", "token_file": Path("/nowhere/token")}, False),
+    ],
+)
+def test_tokens_that_are_replaced_ahead_of_their_end_are_known(values: dict[str, object], renews: bool) -> None:
+    assert credentials._renews(a_profile(**values)) is renews

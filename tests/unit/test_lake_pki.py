@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from qostui.lake.inside import pki, proxies, topology
+from qostui.lake.inside import pki, proxies, register, topology
 from qostui.lake.inside.state import Facts, State
 
 FACTS = Facts("abcd1234", "41.5.1", "nobody")
@@ -154,3 +155,12 @@ def test_a_proxy_is_not_made_without_a_certificate(tmp_path: Path, now: datetime
     lake.user_cert("bob").unlink()
     with pytest.raises(proxies.ProxyError, match="bob"):
         proxies.renew(lake, FACTS, now)
+
+
+def test_every_private_key_is_in_the_register(state: State) -> None:
+    noted = {json.loads(line) for line in state.register.read_text().splitlines()}
+    lines = {path: register.key_lines(path.read_bytes()) for path in state.pki.rglob("*") if path.suffix in (".pem", ".key")}
+    with_key = {path: found[0] for path, found in lines.items() if found}
+    some = {state.ca_key, state.host_key, state.user_key("alice"), state.proxy("alice"), pki.spoiled_proxy(state, "revoked")}
+    assert some <= set(with_key)
+    assert [path for path, line in with_key.items() if line not in noted] == []

@@ -22,7 +22,17 @@ def test_what_is_kept_is_there_in_the_next_run(tmp_path: Path) -> None:
     assert Layouts(file).of("rules") == MINE
     assert Layouts(file).of("rses") == Layout()
     assert file.stat().st_mode & 0o077 == 0
-    assert [path.name for path in file.parent.iterdir()] == ["columns.json"]
+    assert {path.name for path in file.parent.iterdir()} == {"columns.json", "columns.json.lock"}
+
+
+def test_two_consoles_keep_the_columns_of_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "columns.json"
+    one, other = Layouts(file), Layouts(file)
+    one.keep("rules", MINE)
+    other.keep("rses", MINE)
+    assert (Layouts(file).of("rules"), Layouts(file).of("rses")) == (MINE, MINE)
+    one.keep("rules", Layout())
+    assert (Layouts(file).of("rules"), Layouts(file).of("rses")) == (Layout(), MINE)
 
 
 def test_without_a_file_it_is_kept_for_this_run() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qostui.domain.credential import Credential
+from qostui.domain.credential import Credential, Proof
 from qostui.domain.profile import Profile, Secret
 from qostui.domain.request import FtsFile, Request, Totals
 from qostui.domain.rse import Door, Rse
@@ -33,7 +33,7 @@ ROWS = (
     ),
     Rule("1", "s", "n\x1b", "FILE", "a", "OK", "X", 1, created_at=NOW),
     Request("2", "SUBMITTED", "A", "B", fts=FtsFile("ACTIVE", started_at=NOW), totals=Totals(queued=3)),
-    Credential("3", "VOMS AC", "x", "y", NOW, groups=("/escape",)),
+    Credential("3", "VOMS AC", "x", "y", NOW, groups=("/escape",), proofs=(Proof("A davs", False, NOW, "no"),), actions=("voms",)),
 )
 
 
@@ -54,7 +54,9 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_another_identity_or_instance_sees_nothing_of_it(tmp_path: Path) -> None:
     SnapshotDirectory(tmp_path, PROFILE).save("rules", ROWS, NOW)
-    for other in (replace(PROFILE, rucio_host="https://localhost:2"), replace(PROFILE, account="bob"), replace(PROFILE, auth="x509")):
+    changes = {"rucio_host": "https://localhost:2", "account": "bob", "auth": "x509", "oidc_agent": "bob", "issuer": "https://i"}
+    for key, value in changes.items():
+        other = replace(PROFILE, **{key: value})
         assert SnapshotDirectory(tmp_path, other).load("rules") is None
 
 

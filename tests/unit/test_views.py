@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from qostui.domain import states
-from qostui.domain.credential import Credential
+from qostui.domain.credential import Credential, Proof
 from qostui.domain.request import FtsFile, Request, Totals
 from qostui.domain.rse import Door, Rse
 from qostui.domain.rule import Rule
@@ -94,17 +95,104 @@ def test_links_show_their_totals_below_the_requests() -> None:
     state = requests.VIEW.column("state")
     assert state.sort(link) < min(state.sort(Request("1", kind.word, "A", "B")) for kind in states.REQUEST.values())
     assert state.style is not None
-    assert state.style(link) == "state-stuck"
+    assert state.style(link, NOW) == "state-stuck"
 
 
 def test_credentials_count_down() -> None:
     row = Credential(
         "2 proxy ac0", "VOMS AC", "/escape/Role=operator", "in the proxy", NOW + timedelta(minutes=52), NOW - timedelta(hours=11)
     )
-    assert cells(credentials.VIEW, row)["left"].endswith("52 m ▲")
+    assert cells(credentials.VIEW, row)["left"] == "▍░░░░ 52 m ▲"
+    assert cells(credentials.VIEW, replace(row, ends_before="the proxy"))["left"].endswith("52 m ▲ ends first")
     assert cells(credentials.VIEW, row)["kind"] == " └ VOMS AC"
     gone = Credential("1", "X.509 proxy", "x", "y", NOW - timedelta(hours=3))
     assert "expired 3 h ago" in cells(credentials.VIEW, gone)["left"]
+    session = Credential("1", "Rucio session", "x", "y", NOW + timedelta(minutes=30), renews=True)
+    assert cells(credentials.VIEW, session)["left"] == "██▌░░ 30 m renews"
+
+
+@pytest.mark.parametrize(
+    ("later", "style"),
+    [(0, ""), (2.5, "state-replicating"), (3, "state-stuck"), (5, "state-stuck")],
+)
+def test_the_colour_of_the_time_left_goes_by_the_moment_that_is_painted(later: float, style: str) -> None:
+    row = Credential("2 proxy", "X.509 proxy", "x", "y", NOW + timedelta(hours=3))
+    left = credentials.VIEW.column("left")
+    assert left.style is not None
+    assert left.style(row, NOW + timedelta(hours=later)) == style
+
+
+def proof(where: str, reason: str = "") -> Proof:
+    return Proof(where, not reason, NOW - timedelta(minutes=2), reason)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown", "style"),
+    [
+        ({"proofs": (proof("whoami"),)}, "whoami ✔", "state-ok"),
+        ({"proofs": tuple(proof(f"RSE-{number} davs") for number in range(5))}, "5 doors ✔", "state-ok"),
+        (
+            {"proofs": (proof("A davs"), proof("A roots", "audience is https://a, the door wants https://b"))},
+            "A davs ✔  A roots ✖ audience is https://a, the door wants https://b",
+            "state-replicating",
+        ),
+        (
+            {"proofs": (proof("whoami"), proof("A davs"), proof("B davs"), proof("A root", "no"), proof("B root", "no"))},
+            "whoami ✔  2 doors ✔  2 doors ✖ no",
+            "state-replicating",
+        ),
+        ({"proofs": (proof("whoami", "refused"),)}, "whoami ✖ refused", "state-replicating"),
+        (
+            {"problem": "can be read by others (mode 0644)", "proofs": (proof("whoami"),)},
+            "✖ can be read by others (mode 0644)",
+            "state-stuck",
+        ),
+        ({"note": "signature not verified"}, "signature not verified", "muted"),
+    ],
+)
+def test_credentials_say_who_took_them(values: dict[str, object], shown: str, style: str) -> None:
+    row = Credential("1", "Access token", "x", "y", **values)  # type: ignore[arg-type]
+    column = credentials.VIEW.column("proven by")
+    assert column.text(row, NOW) == shown
+    assert column.style is not None
+    assert column.style(row, NOW) == style
+
+
+def test_the_detail_of_a_credential_says_everything() -> None:
+    row = Credential(
+        "2 proxy ac0", "VOMS AC", "/escape/Role=operator", "in the proxy", NOW + timedelta(minutes=52), NOW - timedelta(hours=11),
+        subject="/DC=test/CN=alice", issuer="voms", scopes=("storage.read:/",), audience=("any",), groups=("/escape/Role=operator",),
+        chain=("/DC=test/CN=alice", "/DC=test/CN=CA"), serial="1f", note="a note", facts=(("client", "console"),), vo="escape",
+        proofs=(proof("GSI-ROOT davs"), proof("GSI-ROOT roots", "audience")), actions=("voms",), ends_before="the proxy",
+    )  # fmt: skip
+    said = "\n".join(f"{fact.label} {fact.value}" for fact in credentials.VIEW.detail(row, NOW))
+    parts = (
+        "/DC=test/CN=alice", "in the proxy", "52 m", "made for 11 h", "ends before the proxy", "issuer voms", "VO escape", "FQANs",
+        "/escape/Role=operator", "storage.read:/", "any", "GSI-ROOT davs ✔ accepted   2 m ago", "GSI-ROOT roots ✖ audience   2 m ago",
+        "client console", "a note", "1f", "make a VOMS proxy",
+    )  # fmt: skip
+    assert [part for part in parts if part not in said] == []
+
+
+def test_the_record_of_a_credential_names_what_programs_ask_for() -> None:
+    row = Credential(
+        "4 token",
+        "Access token",
+        "alice",
+        "oidc-agent account wlcg",
+        datetime.now(UTC) + timedelta(seconds=600),
+        subject="alice",
+        issuer="https://op/",
+        scopes=("storage.read:/",),
+        audience=("any",),
+        proofs=(proof("whoami"), proof("A roots", "audience")),
+    )
+    record = credentials.VIEW.record(row)
+    assert {"kind", "subject", "issuer", "expires_at", "seconds_left", "scopes", "audience", "source", "usable_at"} <= set(record)
+    assert record["usable_at"] == ["whoami"]
+    assert 0 < record["seconds_left"] <= 600
+    assert credentials.VIEW.record(Credential("5", "Pass word", "ops", "file"))["seconds_left"] is None
+    assert credentials.VIEW.record(replace(row, expires=NOW - timedelta(days=900)))["seconds_left"] == 0
 
 
 def test_every_view_is_complete() -> None:

@@ -1,3 +1,3 @@
 """The operator's console for a Rucio data lake described by Quality of Service."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
